@@ -1,0 +1,232 @@
+"""What the operator decides: one frozen dataclass read from BIBLIOTHEK_* variables, a `.env` file, or `…_FILE` secrets.
+
+What a librarian decides (loan period, name of the library …) lives in the database, on a page: see `bibliothek/library`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+PREFIX = "BIBLIOTHEK_"
+OFF = "off"
+
+
+class BadSetting(Exception):
+    """A setting that cannot be used; the text names the variable, what is wrong and what would be right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of one running process. URLs of sources are None when switched off."""
+
+    data: Path = Path("data")
+    database_url: str | None = None
+    base_url: str = "http://localhost:8000"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    trusted_proxy: str | None = None
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/Berlin"))
+    language: str = "de"
+    dnb_url: str | None = "https://services.dnb.de/sru/dnb"
+    k10plus_url: str | None = "https://sru.k10plus.de/opac-de-627"
+    lobid_url: str | None = "https://lobid.org/resources"
+    openlibrary_url: str | None = "https://openlibrary.org"
+    covers_url: str | None = "https://covers.openlibrary.org"
+    googlebooks_url: str | None = "https://www.googleapis.com/books/v1"
+    googlebooks_key: str | None = field(default=None, repr=False)
+    contact: str | None = None
+    secret_key: bytes | None = field(default=None, repr=False)
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The SQLite file, or None where PostgreSQL keeps the data."""
+        return None if self.database_url else self.data / "bibliothek.sqlite"
+
+    @property
+    def base_is_loopback(self) -> bool:
+        """True while QR codes and mails would point to this machine only."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def mail_is_possible(self) -> bool:
+        return self.smtp_url is not None and self.mail_from is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means the machine itself."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+    """Read the settings from `environ` (default: the process's), over the `.env` of `folder` (default: working folder).
+
+    Raises BadSetting with a plain sentence at the first value that cannot be used.
+    """
+    given = {**_dotenv((folder or Path.cwd()) / ".env"), **(os.environ if environ is None else environ)}
+    values = {name[len(PREFIX) :].lower(): value for name, value in given.items() if name.startswith(PREFIX)}
+    values = _with_secret_files(values)
+    values = {name: value.strip() for name, value in values.items() if value.strip()}
+    known = set(Settings.__dataclass_fields__)
+    for name in values:
+        if name not in known:
+            raise BadSetting(f"{PREFIX}{name.upper()} kennt Bibliothek nicht. Bitte die Schreibweise prüfen: docs/operator.md.")
+    return Settings(**{name: _READ.get(name, _text)(name, value) for name, value in values.items()})
+
+
+def ensure_secret_key(settings: Settings) -> bytes:
+    """The key that signs links: from the settings, else from the data folder, made there (mode 0600) on first start."""
+    if settings.secret_key:
+        return settings.secret_key
+    file = settings.data / "secret-key"
+    settings.data.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return bytes.fromhex(file.read_text().strip())
+    with os.fdopen(handle, "w") as made:
+        key = secrets.token_bytes(32)
+        made.write(key.hex() + "\n")
+        made.flush()
+        os.fsync(made.fileno())
+    return key
+
+
+def _dotenv(file: Path) -> dict[str, str]:
+    """The NAME=value lines of a `.env` file; quotes around a value and lines starting with # are taken off."""
+    if not file.is_file():
+        return {}
+    pairs = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            value = value.strip()
+            quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+            pairs[name.strip()] = value[1:-1] if quoted else value
+    return pairs
+
+
+def _with_secret_files(values: dict[str, str]) -> dict[str, str]:
+    """`…_FILE` names a file that holds the value, as container engines hand secrets over."""
+    read = dict(values)
+    for name, path in values.items():
+        if name.endswith("_file"):
+            try:
+                read[name.removesuffix("_file")] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise BadSetting(f"{PREFIX}{name.upper()}: {path} lässt sich nicht lesen ({error}).") from error
+            del read[name]
+    return read
+
+
+def _bad(name: str, value: str, wanted: str) -> BadSetting:
+    return BadSetting(f"{PREFIX}{name.upper()} ist „{value}“. Gebraucht wird {wanted}.")
+
+
+def _text(name: str, value: str) -> str:
+    return value
+
+
+def _folder(name: str, value: str) -> Path:
+    return Path(value).expanduser()
+
+
+def _port(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
+        raise _bad(name, value, "eine Zahl von 1 bis 65535")
+    return int(value)
+
+
+def _zone(name: str, value: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise _bad(name, value, "eine Zeitzone wie Europe/Berlin") from error
+
+
+def _language(name: str, value: str) -> str:
+    if value not in ("de", "en"):
+        raise _bad(name, value, "de oder en")
+    return value
+
+
+def _split(name: str, value: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        raise _bad(name, value, "eine vollständige Adresse") from error
+    return parts
+
+
+def _http_url(name: str, value: str) -> str:
+    parts = _split(name, value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise _bad(name, value, "eine Adresse wie https://bibliothek.example.org, ohne ? und #")
+    return value.rstrip("/")
+
+
+def _source_url(name: str, value: str) -> str | None:
+    return None if value.lower() == OFF else _http_url(name, value)
+
+
+def _smtp_url(name: str, value: str) -> str:
+    parts = _split(name, value)
+    if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname:
+        # The value may hold a password: it is not repeated.
+        raise BadSetting(
+            f"{PREFIX}{name.upper()} ist nicht lesbar. Gebraucht wird smtp://name:passwort@host:587 oder smtps://…"
+        )
+    return value
+
+
+def _database_url(name: str, value: str) -> str:
+    parts = _split(name, value)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise BadSetting(f"{PREFIX}{name.upper()} muss mit postgresql:// beginnen. Ohne diese Angabe gilt SQLite im Datenordner.")
+    return "postgresql" + value[len(parts.scheme) :]
+
+
+def _address(name: str, value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError as error:
+        raise _bad(name, value, "eine IP-Adresse wie 127.0.0.1") from error
+
+
+def _key(name: str, value: str) -> bytes:
+    if len(value) < 32:
+        raise BadSetting(f"{PREFIX}{name.upper()} ist zu kurz. Gebraucht werden mindestens 32 zufällige Zeichen.")
+    return value.encode()
+
+
+_READ = {
+    "data": _folder,
+    "database_url": _database_url,
+    "base_url": _http_url,
+    "port": _port,
+    "trusted_proxy": _address,
+    "smtp_url": _smtp_url,
+    "timezone": _zone,
+    "language": _language,
+    "dnb_url": _source_url,
+    "k10plus_url": _source_url,
+    "lobid_url": _source_url,
+    "openlibrary_url": _source_url,
+    "covers_url": _source_url,
+    "googlebooks_url": _source_url,
+    "secret_key": _key,
+}
