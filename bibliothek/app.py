@@ -1,0 +1,135 @@
+"""create_app: the only place where everything is joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import CacheControlHeader, MutableScopeHeaders, State
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.static_files import create_static_files_router
+from litestar.types import Message, Scope
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bibliothek import __version__
+from bibliothek.db import Database, open_database
+from bibliothek.kiosk import queries as kiosk
+from bibliothek.library.models import Library
+from bibliothek.members import queries as members
+from bibliothek.settings import Settings, ensure_secret_key
+from bibliothek.tokens import hashed
+from bibliothek.web.errors import HANDLERS
+from bibliothek.web.origin import check_origin
+from bibliothek.web.sign_in import NOBODY, Asker, Audience
+from bibliothek.web.templates import Templates, folder
+from bibliothek.web.visit import HasName, Kit, utc_now
+
+MAX_BODY = 2_000_000
+
+# Nothing from anywhere else, no inline script or style. 'wasm-unsafe-eval' is for the bar code reader.
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(self), geolocation=(), microphone=()",
+}
+
+
+def create_app(
+    settings: Settings, database: Database | None = None, clock: Callable[[], datetime] = utc_now
+) -> Litestar:
+    """The whole library as an ASGI app. The database must have been migrated; tests hand in their own and a clock."""
+    kit = Kit(
+        settings=settings,
+        database=database or open_database(settings.database_url, settings.sqlite_file),
+        templates=Templates(),
+        secret_key=ensure_secret_key(settings),
+        clock=clock,
+        who_asks=who_asks,
+        token_asks=token_asks,
+        library_of=library_of,
+        has_admin=members.has_admin,
+    )
+    app = Litestar(
+        route_handlers=[*routers(), static_router(folder("static"))],
+        guards=[check_origin],
+        exception_handlers=HANDLERS,
+        before_send=[add_headers],
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, minimum_size=1000),
+        openapi_config=OpenAPIConfig(
+            title="Bibliothek",
+            version=__version__,
+            openapi_router=Router("/api/v1", route_handlers=[], opt={"audience": Audience.EVERYONE}),
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        ),
+        request_max_body_size=MAX_BODY,
+        state=State({"kit": kit}),
+        logging_config=None,
+        on_shutdown=[kit.database.close] if database is None else [],
+    )
+    refuse_undeclared(app)
+    return app
+
+
+def routers() -> list[Any]:
+    """Every feature's pages and API, in the order of the house."""
+    return []
+
+
+def static_router(directory: Path) -> Router:
+    """Files whose addresses carry a fingerprint: kept by browsers for a year."""
+    return create_static_files_router(
+        path="/static",
+        directories=[directory],
+        include_in_schema=False,
+        cache_control=CacheControlHeader(max_age=31_536_000, public=True, immutable=True),
+        opt={"audience": Audience.EVERYONE},
+    )
+
+
+def refuse_undeclared(app: Litestar) -> None:
+    """Default to deny: a route that does not say whom it is for does not start."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", []):
+            if handler.http_methods != {"OPTIONS"} and not isinstance(handler.opt.get("audience"), Audience):
+                raise RuntimeError(f"{route.path} ({handler.fn.__name__}) declares no audience")
+
+
+async def add_headers(message: Message, _scope: Scope) -> None:
+    """Security headers on every answer, errors and static files included."""
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in HEADERS.items():
+            headers[name] = value
+
+
+def who_asks(db: Session, session: str | None, device: str | None, now: datetime) -> Asker:
+    """A tablet's cookie counts before a member's: a shared device is never somebody's own."""
+    found = kiosk.enrolled(db, hashed(device)) if device else None
+    if found:
+        return Asker(device_id=found[0], name=found[1])
+    person = members.signed_in(db, hashed(session), now) if session else None
+    return Asker(member_id=person[0], name=person[1], role=person[2]) if person else NOBODY  # type: ignore[arg-type]
+
+
+def token_asks(db: Session, token: str) -> Asker | None:
+    found = members.token_role(db, hashed(token))
+    if found is None:
+        return None
+    return Asker(token_id=found[0], role="librarian" if found[1] == "librarian" else "")
+
+
+def library_of(db: Session) -> HasName:
+    row: HasName = db.execute(select(Library.name)).one()
+    return row

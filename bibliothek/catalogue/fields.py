@@ -1,0 +1,52 @@
+"""What a title says about itself, as it travels: from a look-up or a form into `add_title`, and out through the API."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Person(msgspec.Struct, frozen=True):
+    """`name` is "Family, Given"; `role` a MARC relator code (https://id.loc.gov/vocabulary/relators)."""
+
+    name: str
+    role: str
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A series and the number in it, as printed."""
+
+    title: str
+    number: str | None = None
+
+
+class TitleFields(msgspec.Struct, frozen=True, kw_only=True):
+    """A title as the API shows it, without what the library knows about it (id, copies)."""
+
+    title: str
+    subtitle: str | None = None
+    contributors: tuple[Person, ...] = ()
+    publisher: str | None = None
+    place: str | None = None
+    year: int | None = None
+    edition: str | None = None
+    pages: int | None = None
+    language: str | None = None
+    series: tuple[Part, ...] = ()
+    isbns: tuple[str, ...] = ()
+
+
+class TitleAnswer(TitleFields, frozen=True, kw_only=True):
+    """A title of this library: how many copies there are, and how many of them can be lent now."""
+
+    id: int
+    available: int
+    total: int
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes along with looked-up fields: subjects, the filing form of the title, and where it was found."""
+
+    sort_title: str | None = None
+    subjects: tuple[str, ...] = ()
+    source: str | None = None
+    source_url: str | None = None

@@ -1,0 +1,60 @@
+"""Physical books, the shelves they stand on, and the codes printed for both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from bibliothek.catalogue.models import Title
+from bibliothek.db import Base
+
+STATES = ("intake", "active", "repair", "missing", "withdrawn")
+
+
+class PaperCode(Base):
+    """Every code that was ever given out. A row is never deleted, so a printed code can never mean another thing."""
+
+    __tablename__ = "paper_code"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    issued_at: Mapped[datetime]
+
+
+class Shelf(Base):
+    """Where copies stand."""
+
+    __tablename__ = "shelf"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(ForeignKey("paper_code.code"), unique=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+
+class Copy(Base):
+    """One physical book. "On loan" is not a state: it is an open loan (see lending)."""
+
+    __tablename__ = "copy"
+    __table_args__ = (
+        CheckConstraint("state IN ('intake', 'active', 'repair', 'missing', 'withdrawn')", name="state"),
+        # The queue of copies without a label stays quick however many copies there are.
+        Index(
+            "ix_copy_unlabelled",
+            "id",
+            sqlite_where=text("labelled_at IS NULL"),
+            postgresql_where=text("labelled_at IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(ForeignKey("paper_code.code"), unique=True)
+    title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="RESTRICT"), index=True)
+    shelf_id: Mapped[int | None] = mapped_column(ForeignKey("shelf.id", ondelete="RESTRICT"), index=True)
+    state: Mapped[str]
+    created_at: Mapped[datetime]
+    labelled_at: Mapped[datetime | None]
+
+    title: Mapped[Title] = relationship(lazy="raise_on_sql")
+    shelf: Mapped[Shelf | None] = relationship(lazy="raise_on_sql")

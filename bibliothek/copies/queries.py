@@ -1,0 +1,100 @@
+"""What can be asked about copies and shelves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from bibliothek import codes
+from bibliothek.copies.models import Copy, Shelf
+from bibliothek.i18n import _
+from bibliothek.problems import Invalid, NotFound
+
+
+class UnknownCopy(NotFound):
+    """A well-formed code that no copy has."""
+
+    code = "unknown-copy"
+
+    def __init__(self, code: str) -> None:
+        super().__init__(_("Ein Exemplar mit dem Code {code} gibt es hier nicht.", code=code))
+
+
+class UnknownShelf(NotFound):
+    """No shelf has this code or name."""
+
+    code = "unknown-shelf"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(_("Ein Regal „{text}“ gibt es hier nicht.", text=text))
+
+
+class MisreadCode(Invalid):
+    """The check symbol says that the code was read or typed wrongly."""
+
+    code = "misread-code"
+
+    def __init__(self) -> None:
+        super().__init__(_("Der Code wurde falsch gelesen. Scanne noch einmal oder tippe ihn vom Etikett ab."))
+
+
+def copy_code(text: str) -> str:
+    """The canonical copy code in `text`. Raises MisreadCode, UnknownCopy."""
+    scanned = codes.read(text)
+    if scanned.kind == "copy":
+        return scanned.value
+    if scanned.kind == "misread":
+        raise MisreadCode
+    raise UnknownCopy(text.strip()[:40])
+
+
+def copy_by_code(db: Session, text: str, for_change: bool = False) -> Copy:
+    """The copy with this code, with its title and shelf. `for_change` locks its row until the transaction ends.
+
+    Raises MisreadCode, UnknownCopy.
+    """
+    code = copy_code(text)
+    query = select(Copy).where(Copy.code == code).options(joinedload(Copy.title), joinedload(Copy.shelf))
+    if for_change:
+        query = query.with_for_update(of=Copy)
+    copy = db.scalars(query).first()
+    if copy is None:
+        raise UnknownCopy(code)
+    return copy
+
+
+def copies_of(db: Session, title_id: int) -> Sequence[Copy]:
+    """The copies of a title in the order they came, with their shelves; withdrawn ones are left out."""
+    return db.scalars(
+        select(Copy)
+        .where(Copy.title_id == title_id, Copy.state != "withdrawn")
+        .options(joinedload(Copy.shelf))
+        .order_by(Copy.id)
+    ).all()
+
+
+def shelves(db: Session) -> Sequence[Shelf]:
+    return db.scalars(select(Shelf).order_by(func.lower(Shelf.name))).all()
+
+
+def shelf_by(db: Session, text: str) -> Shelf:
+    """The shelf with this code or name. Raises UnknownShelf."""
+    scanned = codes.read(text)
+    by = Shelf.code == scanned.value if scanned.kind == "shelf" else Shelf.name == text.strip()
+    shelf = db.scalars(select(Shelf).where(by)).first()
+    if shelf is None:
+        raise UnknownShelf(text.strip()[:40])
+    return shelf
+
+
+def unlabelled(db: Session, limit: int = 500) -> Sequence[Copy]:
+    """Copies without a label, the longest waiting first, with title and shelf."""
+    return db.scalars(
+        select(Copy)
+        .where(Copy.labelled_at.is_(None), Copy.state != "withdrawn")
+        .options(joinedload(Copy.title), joinedload(Copy.shelf))
+        .order_by(Copy.id)
+        .limit(limit)
+    ).all()

@@ -1,0 +1,161 @@
+"""The database: engines, reading and writing sessions, the base of all models. The only file that knows SQLite from PostgreSQL.
+
+A page reads in `Database.reading()`, which cannot write. A change happens in `Database.writing()`: one transaction, begun
+with BEGIN IMMEDIATE on SQLite and queued behind one process-wide lock, so that nobody meets "database is locked"
+(measured, see docs/decisions/0001-one-writer.md).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sqlalchemy import DateTime, Engine, MetaData, create_engine, event
+from sqlalchemy.engine import Connection, Dialect, make_url
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import TypeDecorator
+
+# Worker threads of the web server, and so the most connections that read at the same time.
+THREADS = 8
+
+# How long a second *process* may hold SQLite's write lock before we give up, in milliseconds.
+BUSY_TIMEOUT_MS = 20_000
+
+# FULL syncs the write-ahead log at every commit: an acknowledged loan survives a power cut. secure_delete overwrites what
+# was deleted: who read what must be gone from the file, too.
+_PRAGMAS = {
+    "busy_timeout": BUSY_TIMEOUT_MS,  # before journal_mode, which may have to wait itself
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "secure_delete": 1,
+}
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC: an aware datetime in Python, `timestamptz` on PostgreSQL, ISO text in UTC on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs its time zone")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all models. Constraints are named by rule, so that migrations can name them on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant}
+
+
+class Database:
+    """One database of one process. Make it with `open_database`."""
+
+    def __init__(self, reader: Engine, writer: Engine) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._one_writer = threading.Lock()
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._writer.dialect.name == "sqlite"
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that may write, for migrations."""
+        return self._writer
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one moment of the database and cannot write."""
+        with Session(self._reader, autoflush=False, expire_on_commit=False) as db:
+            yield db
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back when anything is raised."""
+        if not self.is_sqlite:
+            with Session(self._writer, expire_on_commit=False) as db, db.begin():
+                yield db
+            return
+        with self._one_writer, Session(self._writer, expire_on_commit=False) as db, db.begin():
+            yield db
+
+    def close(self) -> None:
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def open_database(url: str | None, sqlite_file: Path | None, threads: int = THREADS) -> Database:
+    """Open PostgreSQL at `url` (postgresql://…), or else the SQLite file, whose folder is made when missing."""
+    if url:
+        engine = create_engine(
+            make_url(url).set(drivername="postgresql+psycopg"), pool_size=threads, max_overflow=4, pool_pre_ping=True
+        )
+        return Database(engine.execution_options(postgresql_readonly=True), engine)
+    if sqlite_file is None:
+        raise ValueError("either a PostgreSQL address or a SQLite file is needed")
+    sqlite_file.parent.mkdir(parents=True, exist_ok=True)
+    return Database(_sqlite(sqlite_file, threads, "BEGIN"), _sqlite(sqlite_file, 1, "BEGIN IMMEDIATE"))
+
+
+def _sqlite(file: Path, connections: int, begin: str) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{file}",
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=60,
+        # The driver must not begin transactions by itself: we say BEGIN, and which one.
+        connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        for name, value in _PRAGMAS.items():
+            connection.execute(f"PRAGMA {name}={value}")
+        for name, value in _PRAGMAS.items():
+            found = connection.execute(f"PRAGMA {name}").fetchone()[0]
+            if found != value:
+                raise RuntimeError(f"SQLite keeps {name}={found}, {value} is needed")
+        if begin == "BEGIN":
+            connection.execute("PRAGMA query_only=1")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def is_unique_violation(error: BaseException, constraint: str, columns: str) -> bool:
+    """Whether an IntegrityError came from this unique constraint.
+
+    PostgreSQL names the constraint, SQLite the columns (`table.column`, with commas).
+    """
+    text = str(getattr(error, "orig", error))
+    return constraint in text or f"UNIQUE constraint failed: {columns}" in text

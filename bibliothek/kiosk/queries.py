@@ -1,0 +1,23 @@
+"""Which tablet is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bibliothek.kiosk.models import Device
+
+
+def enrolled(db: Session, token_hash: str) -> tuple[int, str] | None:
+    """Id and name of the tablet with this cookie, unless it was revoked."""
+    row = db.execute(
+        select(Device.id, Device.name).where(Device.token_hash == token_hash, Device.revoked_at.is_(None))
+    ).first()
+    return (row.id, row.name) if row else None
+
+
+def devices(db: Session) -> Sequence[Device]:
+    """The tablets that may be used now, newest first."""
+    return db.scalars(select(Device).where(Device.revoked_at.is_(None)).order_by(Device.id.desc())).all()

@@ -1,0 +1,104 @@
+"""What can be asked about loans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from bibliothek.catalogue.models import Title
+from bibliothek.copies.models import Copy
+from bibliothek.lending.models import Borrower, Loan
+from bibliothek.members.models import Member
+
+# In these states a copy can be lent when nobody has it.
+LENDABLE = ("intake", "active")
+
+
+@dataclass(frozen=True)
+class Availability:
+    """How many copies a title has in the library, and how many of them can be lent now."""
+
+    available: int
+    total: int
+
+
+NONE = Availability(0, 0)
+
+
+def open_loan(db: Session, copy_id: int) -> Loan | None:
+    return db.scalars(select(Loan).where(Loan.copy_id == copy_id, Loan.returned_at.is_(None))).first()
+
+
+def borrower_of(db: Session, loan_id: int) -> Member | None:
+    """Who has an open loan. For librarians and the member concerned only."""
+    return db.scalars(
+        select(Member).join(Borrower, Borrower.member_id == Member.id).where(Borrower.loan_id == loan_id)
+    ).first()
+
+
+def on_loan(copy_ids: Sequence[int], db: Session) -> dict[int, date]:
+    """Of these copies, those on loan, with the date they are due."""
+    if not copy_ids:
+        return {}
+    rows = db.execute(select(Loan.copy_id, Loan.due_on).where(Loan.copy_id.in_(copy_ids), Loan.returned_at.is_(None)))
+    return {row.copy_id: row.due_on for row in rows}
+
+
+def is_available() -> ColumnElement[bool]:
+    """SQL: this Copy can be lent now."""
+    lent = exists().where(Loan.copy_id == Copy.id, Loan.returned_at.is_(None))
+    return Copy.state.in_(LENDABLE) & ~lent
+
+
+def has_available_copy() -> ColumnElement[bool]:
+    """SQL: this Title has a copy that can be lent now. For `catalogue.queries.search(only=…)`."""
+    return exists().where(Copy.title_id == Title.id, is_available())
+
+
+def availability(db: Session, title_ids: Sequence[int]) -> dict[int, Availability]:
+    """How many copies there are of each title, in one query. Titles without copies have `NONE`."""
+    if not title_ids:
+        return {}
+    rows = db.execute(
+        select(Copy.title_id, func.count(), func.count(Loan.id), func.count().filter(Copy.state.not_in(LENDABLE)))
+        .outerjoin(Loan, (Loan.copy_id == Copy.id) & Loan.returned_at.is_(None))
+        .where(Copy.title_id.in_(title_ids), Copy.state != "withdrawn")
+        .group_by(Copy.title_id)
+    )
+    found = {row[0]: Availability(max(0, row[1] - row[2] - row[3]), row[1]) for row in rows}
+    return {title_id: found.get(title_id, NONE) for title_id in title_ids}
+
+
+def open_loans(db: Session, offset: int = 0, limit: int = 50, overdue_on: date | None = None) -> Sequence[Borrower]:
+    """Open loans with copy, title and member, the longest due first; only those overdue on `overdue_on`, if given."""
+    query = (
+        _open(select(Borrower).join(Borrower.loan), overdue_on)
+        .options(joinedload(Borrower.loan).joinedload(Loan.copy).joinedload(Copy.title), joinedload(Borrower.member))
+        .order_by(Loan.due_on, Loan.id)
+    )
+    return db.scalars(query.offset(offset).limit(limit)).all()
+
+
+def count_open_loans(db: Session, overdue_on: date | None = None) -> int:
+    return db.scalar(_open(select(func.count(Loan.id)), overdue_on)) or 0
+
+
+def loans_of(db: Session, member_id: int) -> Sequence[Loan]:
+    """What a member has at home, the first due first, with copy and title."""
+    return db.scalars(
+        select(Loan)
+        .join(Borrower, Borrower.loan_id == Loan.id)
+        .where(Borrower.member_id == member_id, Loan.returned_at.is_(None))
+        .options(joinedload(Loan.copy).joinedload(Copy.title))
+        .order_by(Loan.due_on, Loan.id)
+    ).all()
+
+
+def _open(query: Select[Any], overdue_on: date | None) -> Select[Any]:
+    query = query.where(Loan.returned_at.is_(None))
+    return query.where(Loan.due_on < overdue_on) if overdue_on else query

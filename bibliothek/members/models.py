@@ -1,0 +1,87 @@
+"""People, their cards, and how they show who they are. Secrets are kept as SHA-256: each has 128 random bits or more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bibliothek.db import Base
+
+ROLES = ("member", "librarian", "admin")
+TOKEN_ROLES = ("librarian", "kiosk")
+
+
+class Member(Base):
+    """A person who may borrow. `email` is lower case and unique; not everybody has one."""
+
+    __tablename__ = "member"
+    __table_args__ = (
+        CheckConstraint("role IN ('member', 'librarian', 'admin')", name="role"),
+        CheckConstraint("email = lower(email)", name="email_lower"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    email: Mapped[str | None] = mapped_column(unique=True)
+    role: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Card(Base):
+    """A member card. Printing again makes a new one; the old row stays, so that its code is never given out again."""
+
+    __tablename__ = "card"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id", ondelete="SET NULL"), index=True)
+    code_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class SignIn(Base):
+    """A one-time way in: a link for whoever opens it, and a 6-digit code for the browser that asked (`browser_hash`)."""
+
+    __tablename__ = "sign_in"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id", ondelete="CASCADE"), index=True)
+    link_hash: Mapped[str] = mapped_column(unique=True)
+    code_hash: Mapped[str | None]
+    browser_hash: Mapped[str | None] = mapped_column(index=True)
+    return_to: Mapped[str | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class BrowserSession(Base):
+    """A signed-in browser. The cookie holds a 256-bit id, the row only its hash."""
+
+    __tablename__ = "browser_session"
+
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class ApiToken(Base):
+    """A bearer token of the JSON API."""
+
+    __tablename__ = "api_token"
+    __table_args__ = (
+        CheckConstraint("role IN ('librarian', 'kiosk')", name="role"),
+        Index("ix_api_token_name", "name"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    role: Mapped[str]
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]

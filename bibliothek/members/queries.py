@@ -1,0 +1,97 @@
+"""What can be asked about people and the ways they show who they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, exists, func, select
+from sqlalchemy.orm import Session
+
+from bibliothek.i18n import _
+from bibliothek.members.models import ApiToken, BrowserSession, Card, Member
+from bibliothek.problems import NotFound
+from bibliothek.tokens import hashed
+
+
+class NoSuchMember(NotFound):
+    """No member has this number."""
+
+    code = "member-not-found"
+
+    def __init__(self) -> None:
+        super().__init__(_("Dieses Mitglied gibt es nicht, oder nicht mehr."))
+
+
+class UnknownCard(NotFound):
+    """A well-formed card code that belongs to nobody, or was replaced by a newer card."""
+
+    code = "unknown-card"
+
+    def __init__(self) -> None:
+        super().__init__(_("Diese Karte ist nicht bekannt oder nicht mehr gültig. Die Betreuung druckt dir eine neue."))
+
+
+def has_admin(db: Session) -> bool:
+    return bool(db.scalar(select(exists().where(Member.role == "admin"))))
+
+
+def signed_in(db: Session, session_hash: str, now: datetime) -> tuple[int, str, str] | None:
+    """Id, name and role of the member signed in with this session, or None."""
+    row = db.execute(
+        select(Member.id, Member.name, Member.role)
+        .join(BrowserSession, BrowserSession.member_id == Member.id)
+        .where(BrowserSession.token_hash == session_hash, BrowserSession.expires_at > now)
+    ).first()
+    return (row.id, row.name, row.role) if row else None
+
+
+def token_role(db: Session, token_hash: str) -> tuple[int, str] | None:
+    """Id and role of a bearer token that was not revoked, or None."""
+    row = db.execute(
+        select(ApiToken.id, ApiToken.role).where(ApiToken.token_hash == token_hash, ApiToken.revoked_at.is_(None))
+    ).first()
+    return (row.id, row.role) if row else None
+
+
+def member(db: Session, member_id: int) -> Member:
+    """Raises NoSuchMember."""
+    found = db.get(Member, member_id)
+    if found is None:
+        raise NoSuchMember
+    return found
+
+
+def member_by_email(db: Session, email: str) -> Member | None:
+    return db.scalars(select(Member).where(Member.email == email.strip().lower())).first()
+
+
+def member_by_card(db: Session, code: str) -> Member:
+    """The member whose valid card has this code (as `codes.read` gives it). Raises UnknownCard."""
+    found = db.scalars(
+        select(Member)
+        .join(Card, Card.member_id == Member.id)
+        .where(Card.code_hash == hashed(code), Card.revoked_at.is_(None))
+    ).first()
+    if found is None:
+        raise UnknownCard
+    return found
+
+
+def members(db: Session, q: str = "", offset: int = 0, limit: int = 50) -> Sequence[Member]:
+    """Members by name, those whose name or address contains `q`."""
+    return db.scalars(
+        _matching(select(Member), q).order_by(func.lower(Member.name), Member.id).offset(offset).limit(limit)
+    ).all()
+
+
+def count_members(db: Session, q: str = "") -> int:
+    return db.scalar(_matching(select(func.count(Member.id)), q)) or 0
+
+
+def _matching(query: Select[Any], q: str) -> Select[Any]:
+    if not q.strip():
+        return query
+    wanted = f"%{q.strip().lower()}%"
+    return query.where(func.lower(Member.name).like(wanted) | Member.email.like(wanted))

@@ -1,0 +1,313 @@
+"""The JSON API's counterpart of routes.py: `read_call` and `write_call`.
+
+A write says what it made (`Made`: a status and a few ids), and a second function builds the answer from those ids. So the
+first answer and the answer to a repeated Idempotency-Key come from the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import hmac
+import inspect
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from typing import Any, get_type_hints
+
+import msgspec
+from litestar import Request, Response, delete, get, post
+from litestar.concurrency import sync_to_thread
+from litestar.handlers import HTTPRouteHandler
+from sqlalchemy.orm import Session
+
+from bibliothek.i18n import _
+from bibliothek.problems import Problem
+from bibliothek.web import once
+from bibliothek.web.errors import problem_document
+from bibliothek.web.routes import ERRANDS, speak
+from bibliothek.web.sign_in import NOBODY, Asker, Audience, bearer_token, require
+from bibliothek.web.visit import Kit
+
+AnyRequest = Request[Any, Any, Any]
+LONGEST_KEY = 200
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a write did: the HTTP status, and the ids (and flags) from which its answer is built."""
+
+    status: int
+    ids: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Call:
+    """One API request. `seed` is the same for every repetition under one Idempotency-Key, otherwise random."""
+
+    kit: Kit
+    request: AnyRequest
+    now: datetime
+    asker: Asker = NOBODY
+    seed: bytes = b""
+    open_session: Session | None = None
+
+    @property
+    def db(self) -> Session:
+        if self.open_session is None:
+            raise RuntimeError("no session is held while asking outside")
+        return self.open_session
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(self.kit.settings.timezone).date()
+
+    @contextmanager
+    def session(self, opened: Session) -> Iterator[Session]:
+        self.open_session = opened
+        try:
+            yield opened
+        finally:
+            self.open_session = None
+
+
+class BadKey(Problem):
+    status = 422
+    code = "idempotency-key-invalid"
+
+    def __init__(self) -> None:
+        super().__init__(_("Ein Idempotency-Key hat 1 bis {n} Zeichen.", n=LONGEST_KEY))
+
+
+class StillRunning(Problem):
+    """The first request with this key has not ended in time."""
+
+    status = 503
+    code = "still-running"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Die erste Anfrage mit diesem Schlüssel läuft noch. Frage gleich noch einmal."), retry_after=2
+        )
+
+
+class Replayed(Problem):
+    """A refusal that was given before under the same key, word for word."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        more = {name: value for name, value in document.items() if name not in _MEMBERS}
+        super().__init__(document["detail"], **more)
+        self.status, self.code = document["status"], document["code"]
+
+
+_MEMBERS = ("type", "title", "status", "detail", "code")
+Handler = Callable[..., Any]
+Show = Callable[[Call, dict[str, Any]], Any]
+
+
+def read_call(path: str, audience: Audience, errand: bool = False) -> Callable[[Handler], HTTPRouteHandler]:
+    """A GET: `fn(call, …parameters)` returns a struct. An errand asks outside and holds no session while it waits."""
+
+    def decorate(fn: Handler) -> HTTPRouteHandler:
+        serve = _ask if errand else _read
+        returns = get_type_hints(fn, include_extras=True)["return"]
+        handler = _handler(fn, partial(serve, fn, audience), returns, 1, ERRANDS if errand else None)
+        return get(path, opt={"audience": audience}, tags=_tags(path))(handler)
+
+    return decorate
+
+
+def write_call(
+    path: str,
+    audience: Audience,
+    show: Show,
+    *,
+    method: str = "POST",
+    status: int = 201,
+    ask: Handler | None = None,
+) -> Callable[[Handler], HTTPRouteHandler]:
+    """A write: `fn(call, …parameters)` changes in one transaction and returns Made; `show(call, ids)` builds the answer.
+
+    `ask(call, …parameters)`, where given, runs before without a session; what it returns goes to `fn` as `asked`.
+    """
+
+    def decorate(fn: Handler) -> HTTPRouteHandler:
+        returns = get_type_hints(show, include_extras=True)["return"]
+        serve = partial(_write, fn, show, ask, audience)
+        handler = _handler(fn, serve, returns, 2 if ask else 1, ERRANDS if ask else None)
+        decorator: Any = {"POST": post, "DELETE": delete}[method]
+        made: HTTPRouteHandler = decorator(path, opt={"audience": audience}, status_code=status, tags=_tags(path))(
+            handler
+        )
+        return made
+
+    return decorate
+
+
+def _tags(path: str) -> list[str]:
+    return [path.strip("/").split("/")[0]]
+
+
+def _handler(
+    fn: Handler, serve: Callable[..., Response[Any]], returns: Any, own: int, executor: ThreadPoolExecutor | None
+) -> Handler:
+    """An async function with `fn`'s parameters, less its first `own`, that serves in a worker thread."""
+    parameters = list(inspect.signature(fn).parameters.values())[own:]
+    hints = get_type_hints(fn, include_extras=True)
+
+    async def handler(request: AnyRequest, **given: Any) -> Response[Any]:
+        body = b"" if request.method == "GET" else await request.body()
+        work = partial(serve, request, body, given)
+        if executor is None:
+            return await sync_to_thread(work)
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)
+
+    handler.__name__ = handler.__qualname__ = fn.__name__
+    handler.__doc__ = fn.__doc__
+    handler.__module__ = fn.__module__
+    handler.__annotations__ = {"request": AnyRequest, "return": returns} | {p.name: hints[p.name] for p in parameters}
+    handler.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY)]
+        + [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    )
+    return handler
+
+
+def _call(request: AnyRequest, audience: Audience) -> Call:
+    """Who asks, from the bearer token alone. Raises SignInFirst (401) or NotForYou (403)."""
+    kit: Kit = request.app.state.kit
+    speak(request, kit)
+    call = Call(kit, request, kit.clock())
+    token = bearer_token(request)
+    if token:
+        with kit.database.reading() as db:
+            call.asker = kit.token_asks(db, token) or NOBODY
+    require(audience, call.asker)
+    return call
+
+
+def _read(fn: Handler, audience: Audience, request: AnyRequest, _body: bytes, given: dict[str, Any]) -> Response[Any]:
+    call = _call(request, audience)
+    with call.kit.database.reading() as db, call.session(db):
+        return _json(fn(call, **given), 200)
+
+
+def _ask(fn: Handler, audience: Audience, request: AnyRequest, _body: bytes, given: dict[str, Any]) -> Response[Any]:
+    return _json(fn(_call(request, audience), **given), 200)
+
+
+def _write(
+    fn: Handler,
+    show: Show,
+    ask: Handler | None,
+    audience: Audience,
+    request: AnyRequest,
+    body: bytes,
+    given: dict[str, Any],
+) -> Response[Any]:
+    call = _call(request, audience)
+    key = _key(call, body)
+    call.seed = _seed(call, key)
+    if key and ask:
+        replay = _claim_before(call, key, show)
+        if replay:
+            return replay
+    try:
+        if ask:
+            given = {**given, "asked": ask(call, **given)}
+        return _in_one_transaction(call, key, show, partial(fn, call, **_ordered(fn, given)), claimed=bool(ask))
+    except Exception:
+        if key and ask:
+            with call.kit.database.writing() as db:
+                once.give_up(db, key)
+        raise
+
+
+def _ordered(fn: Handler, given: dict[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in inspect.signature(fn).parameters if name in given}
+
+
+def _in_one_transaction(
+    call: Call, key: once.Key | None, show: Show, do: Callable[[], Made], claimed: bool
+) -> Response[Any]:
+    with call.kit.database.writing() as db, call.session(db):
+        if key is None:
+            made = do()
+            return _json(show(call, made.ids), made.status)
+        found = None if claimed else once.claim(db, key, call.now)
+        if found:
+            return _replay(call, found, show)
+        try:
+            with db.begin_nested():
+                made = do()
+        except Problem as problem:
+            if problem.status < 500:
+                once.finish(db, key, problem.status, {"problem": problem_document(problem)})
+                db.commit()
+            raise
+        once.finish(db, key, made.status, made.ids)
+        return _json(show(call, made.ids), made.status)
+
+
+def _claim_before(call: Call, key: once.Key, show: Show) -> Response[Any] | None:
+    """Claim the key in a transaction of its own; wait while another request holds it. None: it is ours."""
+    give_up_at = time.monotonic() + once.RUNNING.total_seconds()
+    while time.monotonic() < give_up_at:
+        with call.kit.database.writing() as db, call.session(db):
+            found = once.claim(db, key, call.kit.clock())
+            if found is None:
+                return None
+            if found.status is not None:
+                return _replay(call, found, show)
+        time.sleep(0.05)
+    raise StillRunning
+
+
+def _replay(call: Call, found: once.Once, show: Show) -> Response[Any]:
+    ids = found.made or {}
+    if "problem" in ids:
+        raise Replayed(ids["problem"])
+    return _json(show(call, ids), found.status or 200)
+
+
+def _key(call: Call, body: bytes) -> once.Key | None:
+    key = call.request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise BadKey
+    request = call.request
+    return once.key_of(
+        f"token:{call.asker.token_id}", key, request.method.encode(), request.scope["path"].encode(), body
+    )
+
+
+def _seed(call: Call, key: once.Key | None) -> bytes:
+    """For what must be secret and yet the same in a repeated answer (a new card's code).
+
+    It comes from the key as it was sent, which is kept nowhere, under the library's secret key.
+    """
+    if key is None:
+        return secrets.token_bytes(32)
+    sent = f"{key.scope}|{call.request.headers['idempotency-key']}|{key.body_hash}"
+    return hmac.new(call.kit.secret_key, sent.encode(), hashlib.sha256).digest()
+
+
+def _json(answer: Any, status: int) -> Response[Any]:
+    if answer is None:
+        return Response(b"", status_code=204)
+    if isinstance(answer, Response):
+        return answer
+    return Response(
+        msgspec.json.encode(answer),
+        status_code=status,
+        media_type="application/json",
+        headers={"cache-control": "no-store"},
+    )

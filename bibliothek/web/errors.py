@@ -1,0 +1,170 @@
+"""What went wrong, said in plain words: as a page, a fragment for htmx, or problem+json (RFC 9457) under /api."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from bibliothek.i18n import _
+from bibliothek.problems import Problem
+from bibliothek.web.routes import respond, speak
+from bibliothek.web.sign_in import SignInFirst
+from bibliothek.web.visit import Kit, Visit
+
+AnyRequest = Request[Any, Any, Any]
+log = logging.getLogger("bibliothek")
+
+
+class Unavailable(Problem):
+    """The database cannot answer right now: locked for long, full disk, PostgreSQL restarting."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Die Bibliothek kann gerade nicht auf ihre Daten zugreifen. Es ist nichts geändert. Versuche es gleich noch einmal."
+            )
+        )
+
+
+class Broken(Problem):
+    """A bug. The reference number leads to the trace in the log."""
+
+    status = 500
+    code = "internal-error"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            _(
+                "Da ist etwas schiefgegangen, und zwar bei uns. Es ist nichts geändert. Merke dir die Nummer {n} für die Technik.",
+                n=reference,
+            )
+        )
+
+
+def on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
+    return answer(request, problem)
+
+
+def on_http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Litestar's own refusals: no such address, wrong method, a body that does not fit."""
+    speak(request, request.app.state.kit)
+    status = 422 if isinstance(error, ValidationException) else error.status_code
+    problem = Problem(_sentence(status))
+    problem.status, problem.code = status, _CODES.get(status, "refused")
+    if isinstance(error, ValidationException) and error.extra and is_api(request):
+        problem.more["errors"] = _fields(error.extra)
+    return answer(request, problem, error.headers)
+
+
+def on_database_error(request: AnyRequest, error: OperationalError | PoolTimeout) -> Response[Any]:
+    speak(request, request.app.state.kit)
+    # Only the driver's words: the statement's parameters may name people.
+    log.error("database: %s", getattr(error, "orig", error))
+    return answer(request, Unavailable(), {"retry-after": "5"})
+
+
+def on_bug(request: AnyRequest, error: Exception) -> Response[Any]:
+    speak(request, request.app.state.kit)
+    reference = secrets.token_hex(4)
+    log.error("bug %s at %s %s", reference, request.method, request.scope["path"], exc_info=error)
+    return answer(request, Broken(reference))
+
+
+def is_api(request: AnyRequest) -> bool:
+    return request.scope["path"].startswith("/api/")
+
+
+def answer(request: AnyRequest, problem: Problem, headers: dict[str, str] | None = None) -> Response[Any]:
+    """The problem in the form the asker understands."""
+    headers = dict(headers or {})
+    if "retry_after" in problem.more:
+        headers["retry-after"] = str(problem.more["retry_after"])
+    if is_api(request):
+        if problem.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        return Response(
+            msgspec.json.encode(problem_document(problem)),
+            status_code=problem.status,
+            media_type="application/problem+json",
+            headers=headers,
+        )
+    kit: Kit = request.app.state.kit
+    visit: Visit = getattr(request.state, "visit", None) or Visit(kit, request, kit.clock())
+    visit.problem = problem
+    page = visit.page("error.html", status=problem.status, fragment="_error.html", problem=problem)
+    page.headers.update(headers)
+    return respond(visit, page)
+
+
+def problem_document(problem: Problem) -> dict[str, object]:
+    """Members of RFC 9457: `title`, `status`, `detail`, and our stable `code`; extra members as the problem carries them."""
+    extra = {name: value for name, value in problem.more.items() if name != "retry_after"}
+    return {
+        "type": "about:blank",
+        "title": _title(problem.status),
+        "status": problem.status,
+        "detail": problem.sentence,
+        "code": problem.code,
+        **extra,
+    }
+
+
+_CODES = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    422: "invalid",
+}
+
+
+def _title(status: int) -> str:
+    return {
+        401: _("Anmeldung nötig"),
+        403: _("Nicht erlaubt"),
+        404: _("Nicht gefunden"),
+        405: _("So geht es nicht"),
+        409: _("Passt gerade nicht"),
+        413: _("Zu groß"),
+        422: _("Nicht verstanden"),
+        500: _("Fehler in der Bibliothek"),
+        503: _("Gerade nicht erreichbar"),
+    }.get(status, _("Das hat nicht geklappt"))
+
+
+def _sentence(status: int) -> str:
+    return {
+        404: _("Diese Seite gibt es nicht, oder nicht mehr."),
+        405: _("So lässt sich diese Adresse nicht aufrufen."),
+        413: _("Das ist zu groß. Es wurde nichts gespeichert."),
+        415: _("In dieser Form lässt sich die Anfrage nicht lesen. Erwartet wird application/json."),
+        422: _("Die Angaben passen nicht. Prüfe die genannten Felder."),
+    }.get(status, _("Die Anfrage ist nicht lesbar."))
+
+
+def _fields(extra: Any) -> dict[str, str]:
+    """Which fields a JSON body got wrong, from Litestar's list of `{message, key}`."""
+    if not isinstance(extra, list):
+        return {}
+    return {str(item.get("key", "body")): str(item.get("message", "")) for item in extra if isinstance(item, dict)}
+
+
+HANDLERS: dict[Any, Any] = {
+    Problem: on_problem,
+    HTTPException: on_http_error,
+    OperationalError: on_database_error,
+    PoolTimeout: on_database_error,
+    Exception: on_bug,
+}
+__all__ = ["HANDLERS", "SignInFirst", "answer", "is_api", "problem_document"]

@@ -1,0 +1,114 @@
+"""Doing a thing once, however often it is asked for: the API's Idempotency-Key and the hidden `once` field of forms.
+
+A key is claimed by inserting its row. Within one transaction with the effect where nothing outside is asked; in a short
+transaction before, where something is (then the row says until when the first request is believed to run).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import JSON, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from bibliothek.db import Base
+from bibliothek.i18n import _
+from bibliothek.problems import Problem
+
+KEPT = timedelta(hours=24)
+# A look-up takes at most 8 seconds; whoever claimed a key longer ago than this has died.
+RUNNING = timedelta(seconds=30)
+
+
+class Once(Base):
+    """A request made under a key. What is kept is a hash of the body and the ids of what was made, never the body.
+
+    `status` is None while the first request still runs.
+    """
+
+    __tablename__ = "once"
+
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(primary_key=True)
+    body_hash: Mapped[str]
+    status: Mapped[int | None]
+    made: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    running_until: Mapped[datetime]
+
+
+@dataclass(frozen=True)
+class Key:
+    """Whose key it is (`scope`), which (`key_hash`), and for what request (`body_hash`)."""
+
+    scope: str
+    key_hash: str
+    body_hash: str
+
+
+class KeyReused(Problem):
+    """The same key came with another body."""
+
+    status = 422
+    code = "idempotency-key-reused"
+
+    def __init__(self) -> None:
+        super().__init__(_("Dieser Idempotency-Key wurde schon für eine andere Anfrage benutzt. Nimm einen neuen."))
+
+
+def key_of(scope: str, key: str, *request: bytes) -> Key:
+    """The key of a request; `request` are its method, path and body."""
+    return Key(scope, _hash(scope.encode(), key.encode()), _hash(*request))
+
+
+def claim(db: Session, key: Key, now: datetime) -> Once | None:
+    """Claim `key` for this transaction. None: it is ours, do the thing. A row: it was claimed before.
+
+    Raises KeyReused when it was claimed for another request.
+    """
+    db.execute(delete(Once).where(Once.created_at < now - KEPT))
+    insert = sqlite_insert if db.get_bind().dialect.name == "sqlite" else postgresql_insert
+    row = {"created_at": now, "running_until": now + RUNNING, "body_hash": key.body_hash}
+    mine = db.execute(
+        insert(Once)
+        .values(scope=key.scope, key_hash=key.key_hash, **row)
+        .on_conflict_do_nothing()
+        .returning(Once.scope)
+    ).first()
+    if mine:
+        return None
+    found = db.scalars(select(Once).where(_is(key)).with_for_update()).one()
+    if found.body_hash != key.body_hash:
+        raise KeyReused
+    if found.status is None and found.running_until < now:
+        found.running_until = now + RUNNING
+        db.flush()
+        return None
+    return found
+
+
+def finish(db: Session, key: Key, status: int, made: Mapping[str, Any]) -> None:
+    """Write down what came of it."""
+    db.execute(update(Once).where(_is(key)).values(status=status, made=made))
+
+
+def give_up(db: Session, key: Key) -> None:
+    """Nothing came of it, and nothing is to be remembered: the next request with this key is a first one."""
+    db.execute(delete(Once).where(_is(key), Once.status.is_(None)))
+
+
+def _is(key: Key) -> Any:
+    return (Once.scope == key.scope) & (Once.key_hash == key.key_hash)
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()

@@ -1,0 +1,65 @@
+"""Same-origin check on every unsafe request, from headers that a page of another site cannot forge.
+
+Browsers send `Sec-Fetch-Site` (Fetch Metadata, W3C) to trustworthy origins and `Origin` (Fetch standard, 3.2) with every
+POST. One of them must say that the request comes from our own pages; otherwise it is refused before its body is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from bibliothek.i18n import _
+from bibliothek.problems import Problem
+from bibliothek.settings import Settings, is_loopback
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class ForeignOrigin(Problem):
+    """A form of another site was sent to us."""
+
+    status = 403
+    code = "foreign-origin"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Diese Anfrage kam nicht von einer Seite der Bibliothek. Öffne die Seite neu und versuche es noch einmal."
+            )
+        )
+
+
+def behind_proxy(request: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
+    """Whether the request came through the one proxy whose word is believed."""
+    return bool(settings.trusted_proxy and request.client and request.client.host == settings.trusted_proxy)
+
+
+def own_origin(request: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> str:
+    """Scheme and host under which this request reached us, as a browser writes an Origin."""
+    if behind_proxy(request, settings):
+        parts = urlsplit(settings.base_url)
+        return f"{parts.scheme}://{parts.netloc}".lower()
+    return f"{request.scope['scheme']}://{request.headers.get('host', '')}".lower()
+
+
+def https_is_missing(request: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
+    """Plain http from another machine: no camera, no offline pages, and a cookie that the network can read."""
+    parts = urlsplit(own_origin(request, settings))
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def check_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard of the whole app. The API is left out: it reads no cookies, so there is nothing to ride on."""
+    if not isinstance(connection, Request) or connection.method in SAFE or connection.url.path.startswith("/api/"):
+        return
+    site = connection.headers.get("sec-fetch-site")
+    origin = connection.headers.get("origin", "").lower()
+    settings: Settings = connection.app.state.kit.settings
+    if site == "same-origin" or (site is None and origin and origin == own_origin(connection, settings)):
+        return
+    raise ForeignOrigin

@@ -1,0 +1,245 @@
+"""page, action and errand: the three ways a request for people becomes an answer.
+
+- `page` reads: GET, a session that cannot write.
+- `action` changes: one POST = one transaction = one thread. It is committed before the answer is rendered.
+- `errand` asks outside (look-ups, mail): it holds no session and no lock while it waits, and has threads of its own.
+
+A handler takes the Visit first, then path and query parameters (FromPath, FromQuery). Authentication, rendering and refusals
+happen here, so that a feature's pages read like what a person does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, get_type_hints
+from urllib.parse import quote
+
+from litestar import Request, Response, get, post
+from litestar.concurrency import sync_to_thread
+from litestar.handlers import HTTPRouteHandler
+from sqlalchemy.orm import Session
+
+from bibliothek import i18n
+from bibliothek.problems import Problem
+from bibliothek.web import sign_in
+from bibliothek.web.forms import parse_form
+from bibliothek.web.sign_in import Audience, SignInFirst, require
+from bibliothek.web.visit import FLASH, Answer, File, Kit, Page, Redirect, Visit, pack_flash, unpack_flash
+
+AnyRequest = Request[Any, Any, Any]
+Handler = Callable[..., Answer]
+LANGUAGE = "sprache"
+
+# Eight errands at once; more wait in line without touching the threads that lend and return.
+ERRANDS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="errand")
+
+
+def page(path: str | list[str], audience: Audience) -> Callable[[Handler], HTTPRouteHandler]:
+    """A GET that reads: `fn(visit, …parameters)` with `visit.db` open for reading."""
+    return lambda fn: _route(get, path, audience, fn, partial(_read, fn))
+
+
+def action(
+    path: str | list[str], audience: Audience, again: Handler | None = None
+) -> Callable[[Handler], HTTPRouteHandler]:
+    """A POST that changes: `fn(visit, …parameters)` in one transaction.
+
+    A Problem rolls it back. With `again`, the page of the form is shown once more (same parameters, a reading session),
+    with `visit.problem` set and the fields kept; its status becomes the problem's.
+    """
+    return lambda fn: _route(post, path, audience, fn, partial(_write, fn, again))
+
+
+def errand(
+    path: str | list[str], audience: Audience, again: Handler | None = None
+) -> Callable[[Handler], HTTPRouteHandler]:
+    """A POST that has to ask outside: `fn(visit, …parameters)` opens its own short sessions where it needs them."""
+    return lambda fn: _route(post, path, audience, fn, partial(_errand, fn, again), executor=ERRANDS)
+
+
+Serve = Callable[..., Response[Any]]
+
+
+def _route(
+    method: Any,
+    path: str | list[str],
+    audience: Audience,
+    fn: Handler,
+    serve: Serve,
+    executor: ThreadPoolExecutor | None = None,
+) -> HTTPRouteHandler:
+    parameters = list(inspect.signature(fn).parameters.values())[1:]
+
+    async def handler(request: AnyRequest, **given: Any) -> Response[Any]:
+        body = await request.body() if request.method == "POST" else b""
+        work = partial(_serve, serve, audience, request, body, given)
+        if executor is not None:
+            context = contextvars.copy_context()
+            return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)
+        return await sync_to_thread(work)
+
+    hints = get_type_hints(fn, include_extras=True)
+    handler.__name__ = handler.__qualname__ = fn.__name__
+    handler.__doc__ = fn.__doc__
+    handler.__module__ = fn.__module__
+    handler.__annotations__ = {
+        "request": AnyRequest,
+        "return": Response[Any],
+        **{parameter.name: hints[parameter.name] for parameter in parameters},
+    }
+    handler.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY),
+            *[parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters],
+        ]
+    )
+    made: HTTPRouteHandler = method(path, include_in_schema=False, status_code=200, opt={"audience": audience})(handler)
+    return made
+
+
+def _serve(serve: Serve, audience: Audience, request: AnyRequest, body: bytes, given: dict[str, Any]) -> Response[Any]:
+    """In the worker thread: everything from the cookie to the rendered answer."""
+    kit: Kit = request.app.state.kit
+    visit = Visit(kit, request, kit.clock())
+    request.state.visit = visit
+    speak(request, kit)
+    if body:
+        visit.fields = parse_form(body)
+    return serve(visit, audience, given)
+
+
+def speak(request: AnyRequest, kit: Kit) -> None:
+    """The language somebody chose, else the library's. The shared tablet's browser has no say in it."""
+    i18n.use_language(i18n.choose_language(None, request.cookies.get(LANGUAGE), kit.settings.language))
+
+
+def _read(fn: Handler, visit: Visit, audience: Audience, given: dict[str, Any]) -> Response[Any]:
+    with visit.kit.database.reading() as db:
+        refusal = _admit(visit, audience, db)
+        if refusal:
+            return respond(visit, refusal)
+        visit.flash = unpack_flash(visit.request.cookies.get(FLASH))
+        answer = _with_session(fn, visit, db, given)
+    return respond(visit, answer)
+
+
+def _write(
+    fn: Handler, again: Handler | None, visit: Visit, audience: Audience, given: dict[str, Any]
+) -> Response[Any]:
+    with visit.kit.database.reading() as db:
+        refusal = _admit(visit, audience, db)
+    if refusal:
+        return respond(visit, refusal)
+    try:
+        with visit.kit.database.writing() as db:
+            answer = _with_session(fn, visit, db, given)
+    except Problem as problem:
+        answer = _again(again, visit, problem, given)
+    return respond(visit, answer)
+
+
+def _errand(
+    fn: Handler, again: Handler | None, visit: Visit, audience: Audience, given: dict[str, Any]
+) -> Response[Any]:
+    with visit.kit.database.reading() as db:
+        refusal = _admit(visit, audience, db)
+    if refusal:
+        return respond(visit, refusal)
+    try:
+        answer = fn(visit, **given)
+    except Problem as problem:
+        answer = _again(again, visit, problem, given)
+    return respond(visit, answer)
+
+
+def _with_session(fn: Handler, visit: Visit, db: Session, given: dict[str, Any]) -> Answer:
+    visit.open_session = db
+    try:
+        return fn(visit, **given)
+    finally:
+        visit.open_session = None
+
+
+def _again(again: Handler | None, visit: Visit, problem: Problem, given: dict[str, Any]) -> Answer:
+    """The form's page once more, or the problem itself where there is none."""
+    if again is None:
+        raise problem
+    visit.problem = problem
+    with visit.kit.database.reading() as db:
+        answer = _with_session(again, visit, db, given)
+    if isinstance(answer, Page):
+        answer.status = problem.status
+    return answer
+
+
+def _admit(visit: Visit, audience: Audience, db: Session) -> Redirect | None:
+    """Find out who asks. Returns where to send them instead, or raises NotForYou."""
+    kit, request = visit.kit, visit.request
+    visit.library = kit.library_of(db)
+    if not kit.is_set_up(db):
+        if audience is Audience.SETUP or request.url.path == "/sprache":
+            return None
+        return Redirect("/einrichten")
+    if audience is Audience.SETUP:
+        return Redirect("/")
+    session = sign_in.read_cookie(sign_in.SESSION, request, kit.settings)
+    device = sign_in.read_cookie(sign_in.DEVICE, request, kit.settings)
+    if session or device:
+        visit.asker = kit.who_asks(db, session, device, visit.now)
+    try:
+        require(audience, visit.asker)
+    except SignInFirst:
+        return Redirect("/anmelden?zurueck=" + quote(_way_back(request), safe=""))
+    return None
+
+
+def _way_back(request: AnyRequest) -> str:
+    """The page to return to after signing in: this one, or the page whose form was sent."""
+    if request.method == "GET":
+        query = request.url.query
+        return request.url.path + (f"?{query}" if query else "")
+    return request.url.path.rpartition("/")[0] or "/"
+
+
+def respond(visit: Visit, answer: Answer) -> Response[Any]:
+    """Render the answer; the session is closed by now, so a template cannot query by accident."""
+    match answer:
+        case Page():
+            return _show(visit, answer)
+        case Redirect():
+            return _send_on(visit, answer)
+        case File():
+            headers = {"cache-control": "no-store", **answer.headers}
+            if answer.name:
+                headers["content-disposition"] = f"inline; filename*=UTF-8''{quote(answer.name)}"
+            return Response(answer.content, media_type=answer.media_type, headers=headers)
+
+
+def _show(visit: Visit, answer: Page) -> Response[Any]:
+    template = answer.fragment if answer.fragment and visit.wants_fragment else answer.template
+    html = visit.kit.templates.render(template, {**visit.context(), **answer.context})
+    cookies = list(answer.cookies)
+    if visit.request.cookies.get(FLASH) and visit.flash:
+        cookies.append(visit.plain_cookie(FLASH, "", 0))
+    return Response(
+        html.encode(),
+        status_code=answer.status,
+        media_type="text/html; charset=utf-8",
+        headers={"cache-control": "no-store", "vary": "HX-Request, Cookie", **answer.headers},
+        cookies=cookies,
+    )
+
+
+def _send_on(visit: Visit, answer: Redirect) -> Response[Any]:
+    cookies = list(answer.cookies)
+    if answer.flash:
+        cookies.append(visit.plain_cookie(FLASH, pack_flash(answer.flash), 60))
+    if visit.request.headers.get("hx-request") == "true" and visit.request.headers.get("hx-boosted") != "true":
+        # htmx would follow a 303 inside the fragment; this makes the browser go there.
+        return Response(b"", status_code=200, headers={"hx-redirect": answer.to}, cookies=cookies)
+    return Response(b"", status_code=303, headers={"location": answer.to}, cookies=cookies)
