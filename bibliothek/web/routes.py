@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek import i18n
 from bibliothek.problems import Problem
-from bibliothek.web import sign_in
+from bibliothek.web import once, sign_in
 from bibliothek.web.forms import parse_form
 from bibliothek.web.sign_in import Audience, SignInFirst, require
 from bibliothek.web.visit import FLASH, Answer, File, Kit, Page, Redirect, Visit, pack_flash, unpack_flash
@@ -137,10 +137,33 @@ def _write(
         return respond(visit, refusal)
     try:
         with visit.kit.database.writing() as db:
-            answer = _with_session(fn, visit, db, given)
+            answer = _once(visit, db) or _with_session(fn, visit, db, given)
+            _remember(visit, db, answer)
     except Problem as problem:
         answer = _again(again, visit, problem, given)
     return respond(visit, answer)
+
+
+def _once_key(visit: Visit) -> once.Key | None:
+    """The key of a form with a hidden `once` field: pressing its button twice does one thing."""
+    token = visit.field("once")
+    return once.key_of("form", token, visit.request.scope["path"].encode()) if token else None
+
+
+def _once(visit: Visit, db: Session) -> Answer | None:
+    """Where the first press of this form led, or None when this is the first."""
+    key = _once_key(visit)
+    found = once.claim(db, key, visit.now) if key else None
+    return Redirect((found.made or {}).get("to", "/")) if found else None
+
+
+def _remember(visit: Visit, db: Session, answer: Answer) -> None:
+    key = _once_key(visit)
+    if key and isinstance(answer, Redirect):
+        once.finish(db, key, 303, {"to": answer.to})
+    elif key:
+        # A page was shown, not a thing done: the form may be sent again.
+        once.give_up(db, key)
 
 
 def _errand(

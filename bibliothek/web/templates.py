@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from bibliothek import i18n
+from bibliothek.tokens import new_token
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -18,6 +20,11 @@ def folder(name: str) -> Path:
     """`templates` or `static`: inside the package where a wheel put it, else beside it in a checkout."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def once_field() -> Markup:
+    """The hidden field that lets a form be sent only once, however often its button is pressed (see web/once.py)."""
+    return Markup('<input type="hidden" name="once" value="{}">').format(new_token())
 
 
 class Templates:
@@ -35,7 +42,9 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self.environment.globals.update(_=i18n._, ngettext=i18n.ngettext, url_static=self.url_static)
+        self.environment.globals.update(
+            _=i18n._, ngettext=i18n.ngettext, url_static=self.url_static, once_field=once_field
+        )
         self.environment.filters.update(
             date=i18n.format_date, day=i18n.format_day, date_short=i18n.format_date_short, number=i18n.format_number
         )
