@@ -53,9 +53,18 @@ class Library:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if "browser" in item.keywords:
+            # Two browsers on two cores are slower than one: all of them run in one worker.
+            item.add_marker(pytest.mark.xdist_group("browser"))
         for kind in ("postgres", "browser"):
             if os.environ.get(f"SKIP_{kind.upper()}") == "1" and kind in item.keywords:
                 item.add_marker(pytest.mark.skip(reason=f"SKIP_{kind.upper()}=1: {kind} tests were left out as asked"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for kind in ("POSTGRES", "BROWSER"):
+        if os.environ.get(f"SKIP_{kind}") == "1":
+            terminalreporter.write_line(f"SKIP_{kind}=1: these tests were left out as asked.")
 
 
 @pytest.fixture(autouse=True)

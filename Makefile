@@ -1,0 +1,65 @@
+# Everything a person types: `make run` for a library, `make demo` to look around, the rest for developers.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+# Never fetch an interpreter; use the one that is here.
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: run demo setup test check format bench torture clean
+
+run: $(VENV)/.can-run  ## set up, migrate, serve
+	$(BIN)/bibliothek serve --host $(HOST) --port $(PORT)
+
+demo: $(VENV)/.can-run  ## the same, with a library full of books in demo-data/
+	BIBLIOTHEK_DATA=demo-data $(BIN)/bibliothek demo --unless-there
+	BIBLIOTHEK_DATA=demo-data $(BIN)/bibliothek serve --host $(HOST) --port $(PORT)
+
+setup: $(VENV)/.can-test  ## only set up: everything that running and testing need
+
+test: $(VENV)/.can-test  ## the whole suite; SKIP_BROWSER=1 or SKIP_POSTGRES=1 leave parts out
+	$(BIN)/python scripts/system_parts.py
+	$(BIN)/pytest -n auto --dist loadgroup
+
+check: $(VENV)/.can-test  ## format, lint, types, templates, translations, lock file
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/python scripts/translations.py check
+	$(BIN)/python scripts/lock_hosts.py
+
+format: $(VENV)/.can-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	-$(BIN)/djlint templates --reformat --quiet
+
+bench: $(VENV)/.can-test  ## every speed promise against its floor, in one run
+	$(BIN)/python -m bench
+
+torture: $(VENV)/.can-test  ## the long versions of races and fuzzing
+	TORTURE=1 $(BIN)/pytest -n auto --dist loadgroup -m "torture or not browser"
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# uv is quick and takes the lock file; where it cannot be had, pip does the same slowly.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Gebraucht wird Python 3.11 oder neuer; hier ist: $$($(PYTHON) --version 2>&1)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "Es fehlt das Paket für virtuelle Umgebungen: sudo apt-get install -y python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv && $(BIN)/uv sync --frozen --inexact $(1) --quiet || \
+		{ $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1" && $(BIN)/python -m pip install --quiet $(2); }
+endef
+
+$(VENV)/.can-run: pyproject.toml uv.lock
+	$(call install,--no-dev,-e .)
+	@touch $@
+
+$(VENV)/.can-test: pyproject.toml uv.lock
+	$(call install,,-e . --group dev)
+	@touch $@ $(VENV)/.can-run
