@@ -1,0 +1,89 @@
+"""The codes on paper: make them, check them, read them.
+
+Alphabet, check symbol and kinds are printed on labels and cards for ever; contract: "Codes on paper".
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+# 29 symbols, a prime. No I L O Q U (look-alikes), no Y Z (swapped between keyboard layouts).
+ALPHABET = "0123456789ABCDEFGHJKMNPRSTVWX"
+_VALUE = {symbol: value for value, symbol in enumerate(ALPHABET)}
+_LOOK_ALIKES = str.maketrans("OIL", "011")
+
+
+class Kind(enum.StrEnum):
+    """What a code is printed on; its first letter."""
+
+    COPY = "B"
+    SHELF = "R"
+    CARD = "M"
+
+
+# Symbols between the kind letter and the check symbol. 27 symbols of a card are more than 128 random bits.
+LENGTH = {Kind.COPY: 5, Kind.SHELF: 3, Kind.CARD: 27}
+_NAMES: dict[Kind, Literal["copy", "shelf", "card"]] = {Kind.COPY: "copy", Kind.SHELF: "shelf", Kind.CARD: "card"}
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a text turned out to be. `value` is the canonical code, or the text as it came."""
+
+    kind: Literal["copy", "shelf", "card", "misread", "unknown"]
+    value: str
+
+
+def check_symbol(symbols: str) -> str:
+    """The symbol that makes Σ i·vᵢ ≡ 0 (mod 29), `symbols` numbered from 1 and the check symbol last."""
+    n = len(symbols) + 1
+    total = sum(i * _VALUE[symbol] for i, symbol in enumerate(symbols, 1))
+    return ALPHABET[-total * pow(n, -1, 29) % 29]
+
+
+def new_code(kind: Kind, choose: Callable[[], int] | None = None) -> str:
+    """A random code; `choose` yields values 0 to 28 in tests."""
+    pick = choose or (lambda: secrets.randbelow(29))
+    symbols = "".join(ALPHABET[pick()] for _ in range(LENGTH[kind]))
+    return kind + symbols + check_symbol(symbols)
+
+
+def new_card_code(seed: bytes | None = None) -> str:
+    """A member card's code, random, or the same one for the same secret `seed` of 16 bytes or more."""
+    if seed is None:
+        return new_code(Kind.CARD)
+    if len(seed) < 16:
+        raise ValueError("a seed needs 16 bytes")
+    # Bytes from 232 = 8 * 29 on are left out, so that every symbol is equally likely.
+    stream = (byte % 29 for byte in hashlib.shake_256(seed).digest(256) if byte < 232)
+    return new_code(Kind.CARD, lambda: next(stream))
+
+
+def read(text: str) -> Scanned:
+    """Read a code as people and scanners give it: any case, look-alikes, spaces and hyphens, or `…/c/<code>` of any host."""
+    code = _symbols(text)
+    kind = next((kind for kind in Kind if code.startswith(kind) and len(code) == LENGTH[kind] + 2), None)
+    if kind is None or any(symbol not in _VALUE for symbol in code[1:]):
+        return Scanned("unknown", text.strip())
+    if check_symbol(code[1:-1]) != code[-1]:
+        return Scanned("misread", code)
+    return Scanned(_NAMES[kind], code)
+
+
+# A scanner set to another keyboard layout types `/` and `:` as other signs, so only letters and digits count.
+_IN_ADDRESS = re.compile(r"[^0-9A-Z]C[^0-9A-Z]([0-9A-Z]+)[^0-9A-Z]*(?:\?.*)?$")
+
+
+def _symbols(text: str) -> str:
+    """The letters and digits that may be a code, in upper case, look-alikes replaced after the kind letter."""
+    clean = unicodedata.normalize("NFKC", text[:400]).strip().upper()
+    found = _IN_ADDRESS.search(clean)
+    code = found.group(1) if found else re.sub(r"[\s\-\u2010-\u2015\u00ad]", "", clean)
+    return code[:1] + code[1:].translate(_LOOK_ALIKES)
