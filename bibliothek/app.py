@@ -130,6 +130,9 @@ def token_asks(db: Session, token: str) -> Asker | None:
     return Asker(token_id=found[0], role="librarian" if found[1] == "librarian" else "")
 
 
+_LIBRARY = select(Library.name)
+
+
 def library_of(db: Session) -> HasName:
-    row: HasName = db.execute(select(Library.name)).one()
+    row: HasName = db.connection().execute(_LIBRARY).one()
     return row

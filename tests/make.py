@@ -13,7 +13,7 @@ from bibliothek.catalogue.models import Title
 from bibliothek.copies import actions as copies
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.lending import actions as lending
-from bibliothek.lending.models import Loan
+from bibliothek.lending.actions import OpenLoan
 from bibliothek.members import actions as members
 from bibliothek.members.models import Member
 
@@ -61,6 +61,6 @@ def copy(db: Session, of: Title | None = None, shelf: Shelf | None = None, title
 
 def loan(
     db: Session, of: Copy | None = None, to: Member | None = None, today: date = TODAY, now: datetime = NOW
-) -> Loan:
+) -> OpenLoan:
     """An open loan that began `today`."""
     return lending.lend(db, of or copy(db), to or member(db), now, today).loan

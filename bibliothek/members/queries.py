@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, func, select
+from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
+from bibliothek.db import Instant
 from bibliothek.i18n import _
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member
 from bibliothek.problems import NotFound
@@ -37,21 +39,28 @@ def has_admin(db: Session) -> bool:
     return bool(db.scalar(select(exists().where(Member.role == "admin"))))
 
 
+# Asked with every request of somebody signed in, so built once.
+_SIGNED_IN = (
+    select(Member.id, Member.name, Member.role)
+    .join(BrowserSession, BrowserSession.member_id == Member.id)
+    .where(BrowserSession.token_hash == bindparam("token_hash"), BrowserSession.expires_at > bindparam("now", type_=Instant))
+)
+
+
 def signed_in(db: Session, session_hash: str, now: datetime) -> tuple[int, str, str] | None:
     """Id, name and role of the member signed in with this session, or None."""
-    row = db.execute(
-        select(Member.id, Member.name, Member.role)
-        .join(BrowserSession, BrowserSession.member_id == Member.id)
-        .where(BrowserSession.token_hash == session_hash, BrowserSession.expires_at > now)
-    ).first()
+    row = db.connection().execute(_SIGNED_IN, {"token_hash": session_hash, "now": now}).first()
     return (row.id, row.name, row.role) if row else None
+
+
+_TOKEN = select(ApiToken.id, ApiToken.role).where(
+    ApiToken.token_hash == bindparam("token_hash"), ApiToken.revoked_at.is_(None)
+)
 
 
 def token_role(db: Session, token_hash: str) -> tuple[int, str] | None:
     """Id and role of a bearer token that was not revoked, or None."""
-    row = db.execute(
-        select(ApiToken.id, ApiToken.role).where(ApiToken.token_hash == token_hash, ApiToken.revoked_at.is_(None))
-    ).first()
+    row = db.connection().execute(_TOKEN, {"token_hash": token_hash}).first()
     return (row.id, row.role) if row else None
 
 
@@ -77,6 +86,29 @@ def member_by_card(db: Session, code: str) -> Member:
     if found is None:
         raise UnknownCard
     return found
+
+
+@dataclass(frozen=True)
+class MemberRef:
+    """Just enough of a member to lend them something."""
+
+    id: int
+    name: str
+
+
+_BY_CARD = (
+    select(Member.id, Member.name)
+    .join(Card, Card.member_id == Member.id)
+    .where(Card.code_hash == bindparam("code_hash"), Card.revoked_at.is_(None))
+)
+
+
+def member_ref(db: Session, card: str) -> MemberRef:
+    """The member whose valid card has this code. Raises UnknownCard."""
+    row = db.connection().execute(_BY_CARD, {"code_hash": hashed(card)}).first()
+    if row is None:
+        raise UnknownCard
+    return MemberRef(row.id, row.name)
 
 
 def members(db: Session, q: str = "", offset: int = 0, limit: int = 50) -> Sequence[Member]:
