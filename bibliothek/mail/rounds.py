@@ -1,0 +1,47 @@
+"""The round: once a minute, what waits in the outbox is tried again, for as long as the server runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from bibliothek.db import Database
+from bibliothek.mail import outbox
+from bibliothek.settings import Settings
+
+# Not at once after the start: the first page comes first.
+FIRST_AFTER = 5.0
+EVERY = 60.0
+
+
+class Rounds:
+    """A background thread of the server. Without SMTP it only ends what waited too long."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        wanted: Mapping[str, outbox.Wanted],
+    ) -> None:
+        self._database, self._settings, self._clock, self._wanted = database, settings, clock, wanted
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._go_round, name="mail-rounds", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end. A mail that is just leaving has ten seconds; one that takes longer counts as unknown."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(timeout=10)
+
+    def _go_round(self) -> None:
+        pause = FIRST_AFTER
+        while not self._stop.wait(pause):
+            outbox.round_soon(self._database, self._settings, self._clock, self._wanted).exception()
+            pause = EVERY
