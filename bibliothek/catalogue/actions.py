@@ -1,0 +1,83 @@
+"""What can be done with titles. Each runs inside the caller's one transaction and keeps the search index true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session, selectinload
+
+from bibliothek.catalogue import search
+from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
+from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
+from bibliothek.catalogue.rules import checked, checked_origin
+from bibliothek.catalogue.words import fold, sort_form
+
+_OWN_COLUMNS = ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
+# Titles that are held in memory at once while the index is built.
+_BATCH = 500
+
+
+def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | None = None) -> Title:
+    """A new title, cleaned and indexed. Raises Invalid (see `rules.checked`): no title, too long, not an ISBN …"""
+    fields, origin = checked(fields), checked_origin(origin or Origin())
+    title = Title(created_at=now, source=origin.source, source_url=origin.source_url)
+    _fill(title, fields, origin.sort_title)
+    title.subjects = [Subject(position=n, name=name) for n, name in enumerate(origin.subjects)]
+    db.add(title)
+    db.flush()
+    search.index(db, search.entry(title.id, fields, origin.subjects), is_new=True)
+    return title
+
+
+def edit_title(db: Session, title: Title, fields: TitleFields) -> None:
+    """Replace what a title says about itself; its subjects and where it came from stay. Raises Invalid.
+
+    `title` was loaded with its parts (`queries.title`).
+    """
+    fields = checked(fields)
+    # A filing form that came from a source is kept while the title stays as it was.
+    sort_title = title.sort_title if title.title == fields.title else None
+    for parts in (title.contributors, title.series, title.isbns):
+        parts.clear()
+    # The new rows take the positions, and so the primary keys, of the old ones.
+    db.flush()
+    _fill(title, fields, sort_title)
+    db.flush()
+    search.index(db, search.entry(title.id, fields, [subject.name for subject in title.subjects]))
+
+
+def fields_of(title: Title) -> TitleFields:
+    """What a title says about itself, from a title loaded with its parts."""
+    return TitleFields(
+        **{name: getattr(title, name) for name in _OWN_COLUMNS},
+        contributors=tuple(Person(person.name, person.role) for person in title.contributors),
+        series=tuple(Part(part.series, part.number) for part in title.series),
+        isbns=tuple(isbn.isbn for isbn in title.isbns),
+    )
+
+
+def _fill(title: Title, fields: TitleFields, sort_title: str | None) -> None:
+    for name in _OWN_COLUMNS:
+        setattr(title, name, getattr(fields, name))
+    title.sort_title = " ".join(fold(sort_title or "")) or sort_form(fields.title, fields.language)
+    title.contributors = [Contributor(position=n, name=p.name, role=p.role) for n, p in enumerate(fields.contributors)]
+    title.series = [SeriesPart(position=n, series=p.title, number=p.number) for n, p in enumerate(fields.series)]
+    title.isbns = [TitleIsbn(position=n, isbn=isbn) for n, isbn in enumerate(fields.isbns)]
+
+
+def all_titles(db: Session) -> Iterator[Title]:
+    """Every title with its parts, by number, a batch at a time in memory."""
+    parts = [selectinload(part) for part in (Title.contributors, Title.series, Title.isbns, Title.subjects)]
+    yield from db.scalars(select(Title).options(*parts).order_by(Title.id), execution_options={"yield_per": _BATCH})
+
+
+def reindex(db: Session) -> int:
+    """Build the whole search index anew from the tables; returns how many titles there are."""
+    db.execute(text("DELETE FROM title_search"))
+    count = 0
+    for title in all_titles(db):
+        search.index(db, search.entry(title.id, fields_of(title), [subject.name for subject in title.subjects]), True)
+        count += 1
+    return count

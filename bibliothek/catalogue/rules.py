@@ -1,0 +1,202 @@
+"""What a title must look like before it is stored: clean text, lengths that a page can show, numbers that make sense."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+import isbnlib
+import msgspec
+
+from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
+from bibliothek.i18n import _
+from bibliothek.problems import Invalid
+
+LONGEST_TITLE = 1000
+LONGEST_NAME = 300
+MOST_PERSONS = 100
+MOST_SERIES = 20
+MOST_ISBNS = 50
+MOST_SUBJECTS = 100
+LAST_YEAR = 2999
+MOST_PAGES = 99_999
+
+_ROLE = re.compile(r"[a-z]{3}")
+_LANGUAGE = re.compile(r"[a-z]{2}")
+# Spaces that cannot be seen, soft hyphens and signs that turn the direction of what follows: no title needs them.
+_UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+class NoTitle(Invalid):
+    """A title without a title."""
+
+    code = "title-missing"
+
+    def __init__(self) -> None:
+        super().__init__(_("Bitte gib den Titel an. Steht keiner auf dem Buch, beschreibe es in ein paar Worten."))
+
+
+class TooLong(Invalid):
+    """More than any title page holds."""
+
+    code = "too-long"
+
+    def __init__(self, what: str, most: int) -> None:
+        super().__init__(_("{what}: Das ist zu viel. Höchstens {n} sind möglich.", what=what, n=most))
+
+
+class BadYear(Invalid):
+    code = "bad-year"
+
+    def __init__(self) -> None:
+        super().__init__(_("Das Jahr ist eine Zahl mit höchstens vier Ziffern, zum Beispiel 1975."))
+
+
+class BadPages(Invalid):
+    code = "bad-pages"
+
+    def __init__(self) -> None:
+        super().__init__(_("Die Zahl der Seiten liegt zwischen 1 und {n}.", n=MOST_PAGES))
+
+
+class BadLanguage(Invalid):
+    code = "bad-language"
+
+    def __init__(self) -> None:
+        super().__init__(_("Die Sprache ist ein Kürzel aus zwei Buchstaben, zum Beispiel de, en oder tr."))
+
+
+class BadRole(Invalid):
+    code = "bad-role"
+
+    def __init__(self) -> None:
+        super().__init__(_("Die Rolle ist ein Kürzel aus drei Buchstaben, zum Beispiel aut, edt, trl oder ill."))
+
+
+class BadIsbn(Invalid):
+    code = "bad-isbn"
+
+    def __init__(self, isbn: str) -> None:
+        super().__init__(_("„{isbn}“ ist keine ISBN.", isbn=isbn[:40]))
+
+
+def one_line(text: str | None) -> str:
+    """`text` composed (NFC), white space folded, control characters and invisible signs dropped."""
+    spaced = " ".join(_UNSEEN.sub("", text or "").split())
+    kept = "".join(sign for sign in spaced if unicodedata.category(sign) not in ("Cc", "Cs"))
+    return " ".join(unicodedata.normalize("NFC", kept).split())
+
+
+def checked(fields: TitleFields) -> TitleFields:
+    """The same fields, clean: empty texts become None, empty entries and doubles are dropped, ISBNs have 13 digits.
+
+    Raises NoTitle, TooLong, BadYear, BadPages, BadLanguage, BadRole, BadIsbn (all of them Invalid).
+    """
+    title = _text(_("Titel"), fields.title, LONGEST_TITLE)
+    if title is None:
+        raise NoTitle
+    return TitleFields(
+        title=title,
+        subtitle=_text(_("Untertitel"), fields.subtitle, LONGEST_TITLE),
+        contributors=_persons(fields.contributors),
+        publisher=_text(_("Verlag"), fields.publisher, LONGEST_NAME),
+        place=_text(_("Ort"), fields.place, LONGEST_NAME),
+        year=_year(fields.year),
+        edition=_text(_("Auflage"), fields.edition, LONGEST_NAME),
+        pages=_pages(fields.pages),
+        language=_language(fields.language),
+        series=_series(fields.series),
+        isbns=_isbns(fields.isbns),
+    )
+
+
+def checked_origin(origin: Origin) -> Origin:
+    """What came along from a source, cut to size without a word: nobody typed it, so nobody could mend it."""
+    subjects = _few(one_line(subject)[:LONGEST_NAME] for subject in origin.subjects)[:MOST_SUBJECTS]
+    link = one_line(origin.source_url)
+    return msgspec.structs.replace(
+        origin,
+        sort_title=one_line(origin.sort_title)[:LONGEST_TITLE] or None,
+        subjects=tuple(subjects),
+        source=one_line(origin.source)[:LONGEST_NAME] or None,
+        # A link is shown on the title page: nothing but the web.
+        source_url=link if re.match(r"https?://", link) and len(link) <= LONGEST_TITLE else None,
+    )
+
+
+def _text(what: str, text: str | None, most: int) -> str | None:
+    clean = one_line(text)
+    if len(clean) > most:
+        raise TooLong(what, most)
+    return clean or None
+
+
+def _few(texts: Iterable[str]) -> list[str]:
+    """Without empty ones and doubles, in the order they came."""
+    return list(dict.fromkeys(text for text in texts if text))
+
+
+def _persons(persons: Iterable[Person]) -> tuple[Person, ...]:
+    clean = [
+        Person(name, _role(person.role))
+        for person in persons
+        if (name := _text(_("Person"), person.name, LONGEST_NAME))
+    ]
+    found = tuple(dict.fromkeys(clean))
+    if len(found) > MOST_PERSONS:
+        raise TooLong(_("Personen"), MOST_PERSONS)
+    return found
+
+
+def _role(role: str) -> str:
+    clean = one_line(role).lower() or "aut"
+    if not _ROLE.fullmatch(clean):
+        raise BadRole
+    return clean
+
+
+def _series(series: Iterable[Part]) -> tuple[Part, ...]:
+    clean = [
+        Part(title, _text(_("Band"), part.number, LONGEST_NAME))
+        for part in series
+        if (title := _text(_("Reihe"), part.title, LONGEST_NAME))
+    ]
+    found = tuple(dict.fromkeys(clean))
+    if len(found) > MOST_SERIES:
+        raise TooLong(_("Reihen"), MOST_SERIES)
+    return found
+
+
+def _isbns(isbns: Iterable[str]) -> tuple[str, ...]:
+    found = _few(isbn13(isbn) for isbn in isbns if isbn.strip())
+    if len(found) > MOST_ISBNS:
+        raise TooLong(_("ISBNs"), MOST_ISBNS)
+    return tuple(found)
+
+
+def isbn13(text: str) -> str:
+    """The 13 digits of an ISBN-10 or ISBN-13 with or without hyphens. Raises BadIsbn."""
+    found = isbnlib.to_isbn13(isbnlib.canonical(text[:40]))
+    if not found:
+        raise BadIsbn(text)
+    return str(found)
+
+
+def _year(year: int | None) -> int | None:
+    if year is not None and not 1 <= year <= LAST_YEAR:
+        raise BadYear
+    return year
+
+
+def _pages(pages: int | None) -> int | None:
+    if pages is not None and not 1 <= pages <= MOST_PAGES:
+        raise BadPages
+    return pages
+
+
+def _language(language: str | None) -> str | None:
+    clean = one_line(language).lower()
+    if clean and not _LANGUAGE.fullmatch(clean):
+        raise BadLanguage
+    return clean or None
