@@ -35,9 +35,12 @@ _NAMES: dict[Kind, Literal["copy", "shelf", "card"]] = {Kind.COPY: "copy", Kind.
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a text turned out to be. `value` is the canonical code, or the text as it came."""
+    """What a text turned out to be. `value` is the canonical code, the 13 digits of an ISBN, or the text as it came.
 
-    kind: Literal["copy", "shelf", "card", "misread", "unknown"]
+    Only `lookup.scan` says "isbn"; "misread" has the shape of a code (or of an ISBN), but its check symbol is wrong.
+    """
+
+    kind: Literal["copy", "shelf", "card", "isbn", "misread", "unknown"]
     value: str
 
 
@@ -67,23 +70,30 @@ def new_card_code(seed: bytes | None = None) -> str:
 
 
 def read(text: str) -> Scanned:
-    """Read a code as people and scanners give it: any case, look-alikes, spaces and hyphens, or `…/c/<code>` of any host."""
+    """Read a code as people and scanners give it: any case, look-alikes, spaces and hyphens, or `…/c/<code>` of any host.
+
+    Never raises; a text of whatever length costs no more than its last 400 characters.
+    """
     code = _symbols(text)
     kind = next((kind for kind in Kind if code.startswith(kind) and len(code) == LENGTH[kind] + 2), None)
-    if kind is None or any(symbol not in _VALUE for symbol in code[1:]):
+    if kind is None or not (code.isascii() and code.isalnum()):
         return Scanned("unknown", text.strip())
-    if check_symbol(code[1:-1]) != code[-1]:
+    if any(symbol not in _VALUE for symbol in code[1:]) or check_symbol(code[1:-1]) != code[-1]:
         return Scanned("misread", code)
     return Scanned(_NAMES[kind], code)
 
 
-# A scanner set to another keyboard layout types `/` and `:` as other signs, so only letters and digits count.
-_IN_ADDRESS = re.compile(r"[^0-9A-Z]C[^0-9A-Z]([0-9A-Z]+)[^0-9A-Z]*(?:\?.*)?$")
+# A scanner set to another keyboard layout types `/` and `:` as other signs, so whatever stands between letters and digits
+# is a separator. The last `c` segment counts; behind the code may follow a slash, a query or a fragment.
+_IN_ADDRESS = re.compile(r".*[^0-9A-Z]C[^0-9A-Z]+([0-9A-Z]+)(?:[^0-9A-Z].*)?", re.DOTALL)
+# Barcode readers may be set to send the kind of barcode first (AIM identifier, ISO/IEC 15424): `]Q3`, `]C1` …
+AIM_PREFIX = re.compile(r"^\][A-Za-z][0-9A-Za-z]")
+_BETWEEN = re.compile(r"[\s\-\u2010-\u2015\u00ad]")
 
 
 def _symbols(text: str) -> str:
     """The letters and digits that may be a code, in upper case, look-alikes replaced after the kind letter."""
-    clean = unicodedata.normalize("NFKC", text[:400]).strip().upper()
-    found = _IN_ADDRESS.search(clean)
-    code = found.group(1) if found else re.sub(r"[\s\-\u2010-\u2015\u00ad]", "", clean)
+    clean = AIM_PREFIX.sub("", unicodedata.normalize("NFKC", text[-400:]).strip()).upper()
+    found = _IN_ADDRESS.fullmatch(clean)
+    code = found.group(1) if found else _BETWEEN.sub("", clean)
     return code[:1] + code[1:].translate(_LOOK_ALIKES)
