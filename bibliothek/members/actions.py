@@ -1,23 +1,32 @@
-"""What can be done about people: add them, give them cards, let them in."""
+"""What can be done about people: add them, change them, give them cards, let them go. How they get in: sign_in.py."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
+from bibliothek.db import is_unique_violation
 from bibliothek.i18n import _
-from bibliothek.members.models import ApiToken, BrowserSession, Card, Member
-from bibliothek.members.queries import member_by_email
+from bibliothek.library import actions as library
+from bibliothek.library.queries import library_for_change
+from bibliothek.mail import outbox
+from bibliothek.mail.models import Mail
+from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
+from bibliothek.members.queries import NoSuchMember, has_admin, member_by_email
+from bibliothek.members.rules import LONGEST_NAME, clean_name, folded
 from bibliothek.problems import Invalid, Problem
 from bibliothek.tokens import hashed, new_token
 
 SESSION_LASTS = timedelta(days=180)
-# One @, something before it, a host with a dot or localhost after it: the rest only a mail server can tell.
-_ADDRESS = re.compile(r"[^@\s<>\",;]+@[^@\s<>\",;]+")
+SIGN_IN_MAIL = "sign_in"
+# One @, something before it, something after it, nothing that ends or groups addresses: the rest only a mail server can tell.
+ADDRESS = r"^[^@\s<>\",;:\\()\[\]\x00-\x1f\x7f-\x9f]+@[^@\s<>\",;:\\()\[\]\x00-\x1f\x7f-\x9f]+$"
+LONGEST_ADDRESS = 254
 
 
 class AddressTaken(Problem):
@@ -27,6 +36,7 @@ class AddressTaken(Problem):
 
     def __init__(self) -> None:
         super().__init__(_("Ein Mitglied mit dieser E-Mail-Adresse gibt es schon."))
+        self.errors = {"email": self.sentence}
 
 
 class BadAddress(Invalid):
@@ -36,6 +46,38 @@ class BadAddress(Invalid):
 
     def __init__(self) -> None:
         super().__init__(_("Das ist keine E-Mail-Adresse. Sie sieht so aus: name@example.org"))
+        self.errors = {"email": self.sentence}
+
+
+class LastAdmin(Problem):
+    """Without an admin nobody could make another one."""
+
+    code = "last-admin"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Das ist der letzte Admin der Bibliothek. Mach zuerst ein anderes Mitglied zum Admin, dann geht es.")
+        )
+
+
+class HasOpenLoans(Problem):
+    """A member with books at home stays: otherwise nobody would know where the books are."""
+
+    code = "member-has-loans"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Dieses Mitglied hat noch Bücher zu Hause. Nimm sie zuerst zurück, dann lässt es sich löschen.")
+        )
+
+
+class AlreadySetUp(Problem):
+    """Somebody else was the first admin."""
+
+    code = "already-set-up"
+
+    def __init__(self) -> None:
+        super().__init__(_("Die Bibliothek ist schon eingerichtet. Bitte melde dich an."))
 
 
 def clean_address(text: str | None) -> str | None:
@@ -43,23 +85,68 @@ def clean_address(text: str | None) -> str | None:
     address = (text or "").strip().lower()
     if not address:
         return None
-    if not _ADDRESS.fullmatch(address) or len(address) > 254:
+    if not re.fullmatch(ADDRESS, address) or len(address) > LONGEST_ADDRESS:
         raise BadAddress
     return address
 
 
+def set_up(db: Session, library_name: str, name: str, email: str | None, now: datetime) -> Member:
+    """The first run: name the library and make its first admin. Raises AlreadySetUp, and what the two raise.
+
+    Whoever calls has checked the code of the first run.
+    """
+    library_for_change(db)
+    if has_admin(db):
+        raise AlreadySetUp
+    library.rename(db, library_name, now)
+    return add_member(db, name, email, "admin", now)
+
+
 def add_member(db: Session, name: str, email: str | None, role: str, now: datetime) -> Member:
-    """A new member. Raises BadAddress, AddressTaken, Invalid for an empty name."""
-    name = " ".join(name.split())
-    if not name:
-        raise Invalid(_("Bitte gib einen Namen an."))
-    address = clean_address(email)
-    if address and member_by_email(db, address):
-        raise AddressTaken
-    member = Member(name=name, email=address, role=role, created_at=now)
+    """A new member. Raises BadAddress, AddressTaken, Invalid for no name or one that is too long."""
+    if role == "admin":
+        library_for_change(db)
+    member = Member(name="", sort_name="", role=role, created_at=now)
+    _describe(db, member, name, email)
     db.add(member)
-    db.flush()
+    _flush(db)
     return member
+
+
+def change_member(db: Session, member_id: int, name: str, email: str | None, role: str, now: datetime) -> Member:
+    """Change who a member is. Raises NoSuchMember, BadAddress, AddressTaken, Invalid, LastAdmin.
+
+    With another role all their browsers are signed out: a session never gains rights. Links on their way to an old
+    address stop working.
+    """
+    member = _member_for_change(db, member_id, role)
+    before = member.email, member.role
+    _describe(db, member, name, email)
+    member.role = role
+    _flush(db)
+    if (member.email, member.role) != before:
+        db.execute(delete(SignIn).where(SignIn.member_id == member_id))
+        _redirect_mails(db, member, now)
+    if member.role != before[1]:
+        end_sessions(db, member_id)
+    return member
+
+
+def remove_member(db: Session, member_id: int, now: datetime) -> None:
+    """Delete a member with cards, sessions and waiting mails. Books stay, and so does what they donated, without the name.
+
+    Raises NoSuchMember, LastAdmin, and HasOpenLoans, which the database itself decides.
+    """
+    member = _member_for_change(db, member_id, "")
+    member.email = None
+    _redirect_mails(db, member, now)
+    db.execute(update(Card).where(Card.member_id == member_id, Card.revoked_at.is_(None)).values(revoked_at=now))
+    db.flush()
+    try:
+        db.execute(delete(Member).where(Member.id == member_id).execution_options(synchronize_session=False))
+    except IntegrityError as error:
+        raise HasOpenLoans from error
+    db.expunge(member)
 
 
 def new_card(db: Session, member: Member, now: datetime, seed: bytes | None = None) -> str:
@@ -74,9 +161,13 @@ def new_card(db: Session, member: Member, now: datetime, seed: bytes | None = No
     return code
 
 
-def start_session(db: Session, member: Member, now: datetime) -> str:
-    """A new session for a browser; returns the cookie's value. Never continues an old one (session fixation)."""
-    token = new_token()
+def start_session(db: Session, member: Member, now: datetime, token: str | None = None) -> str:
+    """A new session for a browser; returns the cookie's value. Never continues an old one (session fixation).
+
+    `token`, where given, is a fresh one of `rules.token_for_press`.
+    """
+    token = token or new_token()
+    db.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now))
     db.add(
         BrowserSession(token_hash=hashed(token), member_id=member.id, created_at=now, expires_at=now + SESSION_LASTS)
     )
@@ -84,9 +175,64 @@ def start_session(db: Session, member: Member, now: datetime) -> str:
     return token
 
 
+def end_session(db: Session, token: str) -> None:
+    """Sign one browser out."""
+    db.execute(delete(BrowserSession).where(BrowserSession.token_hash == hashed(token)))
+
+
+def end_sessions(db: Session, member_id: int) -> None:
+    """Sign a member out everywhere."""
+    db.execute(delete(BrowserSession).where(BrowserSession.member_id == member_id))
+
+
 def add_token(db: Session, name: str, role: str, now: datetime) -> str:
-    """A new bearer token for the JSON API, shown once; `role` is librarian or kiosk."""
+    """A new bearer token for the JSON API, shown once; `role` is librarian or kiosk. Raises Invalid without a name."""
+    if not clean_name(name):
+        raise Invalid(_("Bitte gib einen Namen an."))
     token = new_token()
-    db.add(ApiToken(name=name, role=role, token_hash=hashed(token), created_at=now))
+    db.add(ApiToken(name=clean_name(name), role=role, token_hash=hashed(token), created_at=now))
     db.flush()
     return token
+
+
+def _member_for_change(db: Session, member_id: int, role: str) -> Member:
+    """The member, locked, who will have `role` from now on. Raises NoSuchMember, LastAdmin."""
+    library_for_change(db)
+    member = db.get(Member, member_id, with_for_update=True, populate_existing=True)
+    if member is None:
+        raise NoSuchMember
+    if member.role == "admin" and role != "admin":
+        others = exists().where(Member.role == "admin", Member.id != member_id)
+        if not db.scalar(select(others)):
+            raise LastAdmin
+    return member
+
+
+def _describe(db: Session, member: Member, name: str, email: str | None) -> None:
+    name = clean_name(name)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise Invalid(_("Ein Name hat 1 bis {n} Zeichen.", n=LONGEST_NAME))
+    address = clean_address(email)
+    holder = member_by_email(db, address) if address else None
+    if holder and holder.id != member.id:
+        raise AddressTaken
+    member.name, member.sort_name, member.email = name, folded(name), address
+
+
+def _flush(db: Session) -> None:
+    try:
+        db.flush()
+    except IntegrityError as error:
+        if is_unique_violation(error, "uq_member_email", "member.email"):
+            raise AddressTaken from error
+        raise
+
+
+def _redirect_mails(db: Session, member: Member, now: datetime) -> None:
+    """Mails that still wait go to the new address; without one, and for sign-in links, they do not go at all."""
+    waiting = select(Mail).where(Mail.member_id == member.id, Mail.state == "pending").with_for_update()
+    for mail in db.scalars(waiting):
+        if member.email is None or mail.kind == SIGN_IN_MAIL:
+            outbox.cancel(mail, now)
+        else:
+            mail.address = member.email

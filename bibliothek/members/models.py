@@ -1,4 +1,7 @@
-"""People, their cards, and how they show who they are. Secrets are kept as SHA-256: each has 128 random bits or more."""
+"""People, their cards, and how they show who they are.
+
+Secrets are kept as SHA-256: each has 128 random bits or more; only the 6-digit code has not, and its hash is keyed.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ TOKEN_ROLES = ("librarian", "kiosk")
 
 
 class Member(Base):
-    """A person who may borrow. `email` is lower case and unique; not everybody has one."""
+    """A person who may borrow. `email` is lower case and unique; not everybody has one.
+
+    `sort_name` is the name as it is sorted and searched (rules.folded).
+    """
 
     __tablename__ = "member"
     __table_args__ = (
@@ -25,6 +31,7 @@ class Member(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
+    sort_name: Mapped[str]
     email: Mapped[str | None] = mapped_column(unique=True)
     role: Mapped[str]
     created_at: Mapped[datetime]
@@ -43,12 +50,18 @@ class Card(Base):
 
 
 class SignIn(Base):
-    """A one-time way in: a link for whoever opens it, and a 6-digit code for the browser that asked (`browser_hash`)."""
+    """A one-time way in: a link for whoever opens it, and a 6-digit code for the browser that asked (`browser_hash`).
+
+    A row without a member stands for an address that nobody here has: it is counted and answered like any other, so that
+    nobody learns who belongs to the library. `address_hash`, `network_hash` and `code_hash` are keyed (rules.keyed_hash).
+    """
 
     __tablename__ = "sign_in"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    member_id: Mapped[int] = mapped_column(ForeignKey("member.id", ondelete="CASCADE"), index=True)
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id", ondelete="CASCADE"), index=True)
+    address_hash: Mapped[str | None] = mapped_column(index=True)
+    network_hash: Mapped[str | None] = mapped_column(index=True)
     link_hash: Mapped[str] = mapped_column(unique=True)
     code_hash: Mapped[str | None]
     browser_hash: Mapped[str | None] = mapped_column(index=True)

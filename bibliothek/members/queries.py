@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, select
+from sqlalchemy import Select, and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
 from bibliothek.db import Instant
 from bibliothek.i18n import _
-from bibliothek.members.models import ApiToken, BrowserSession, Card, Member
+from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
+from bibliothek.members.rules import folded
 from bibliothek.problems import NotFound
 from bibliothek.tokens import hashed
 
@@ -24,6 +25,15 @@ class NoSuchMember(NotFound):
 
     def __init__(self) -> None:
         super().__init__(_("Dieses Mitglied gibt es nicht, oder nicht mehr."))
+
+
+class UnknownAddress(NotFound):
+    """No member has this e-mail address. Said on the terminal only; a page never tells."""
+
+    code = "unknown-address"
+
+    def __init__(self) -> None:
+        super().__init__(_("Ein Mitglied mit dieser E-Mail-Adresse gibt es nicht."))
 
 
 class UnknownCard(NotFound):
@@ -43,7 +53,10 @@ def has_admin(db: Session) -> bool:
 _SIGNED_IN = (
     select(Member.id, Member.name, Member.role)
     .join(BrowserSession, BrowserSession.member_id == Member.id)
-    .where(BrowserSession.token_hash == bindparam("token_hash"), BrowserSession.expires_at > bindparam("now", type_=Instant))
+    .where(
+        BrowserSession.token_hash == bindparam("token_hash"),
+        BrowserSession.expires_at > bindparam("now", type_=Instant),
+    )
 )
 
 
@@ -114,7 +127,7 @@ def member_ref(db: Session, card: str) -> MemberRef:
 def members(db: Session, q: str = "", offset: int = 0, limit: int = 50) -> Sequence[Member]:
     """Members by name, those whose name or address contains `q`."""
     return db.scalars(
-        _matching(select(Member), q).order_by(func.lower(Member.name), Member.id).offset(offset).limit(limit)
+        _matching(select(Member), q).order_by(Member.sort_name, Member.id).offset(offset).limit(limit)
     ).all()
 
 
@@ -123,7 +136,43 @@ def count_members(db: Session, q: str = "") -> int:
 
 
 def _matching(query: Select[Any], q: str) -> Select[Any]:
-    if not q.strip():
+    wanted = folded(q)
+    if not wanted:
         return query
-    wanted = f"%{q.strip().lower()}%"
-    return query.where(func.lower(Member.name).like(wanted) | Member.email.like(wanted))
+    # Every word somewhere in the name, in any order: people are listed as "Vorname Nachname" and the other way round.
+    in_name = [Member.sort_name.contains(word, autoescape=True) for word in wanted.split()]
+    return query.where(and_(*in_name) | Member.email.contains(q.strip().lower(), autoescape=True))
+
+
+def members_by_id(db: Session, ids: Collection[int]) -> Sequence[Member]:
+    """Those of `ids` that exist, by name."""
+    return db.scalars(select(Member).where(Member.id.in_(ids)).order_by(Member.sort_name, Member.id)).all()
+
+
+def with_card(db: Session, ids: Collection[int]) -> dict[int, datetime]:
+    """Of these members, those who have a valid card, with the instant it was made."""
+    valid = select(Card.member_id, func.max(Card.created_at)).where(Card.member_id.in_(ids), Card.revoked_at.is_(None))
+    rows = db.execute(valid.group_by(Card.member_id)).tuples()
+    return {member_id: made for member_id, made in rows if member_id is not None}
+
+
+def without_card(db: Session, limit: int = 500) -> Sequence[Member]:
+    """Members who have no valid card, by name."""
+    has = exists().where(Card.member_id == Member.id, Card.revoked_at.is_(None))
+    return db.scalars(select(Member).where(~has).order_by(Member.sort_name, Member.id).limit(limit)).all()
+
+
+def count_sessions(db: Session, member_id: int, now: datetime) -> int:
+    """In how many browsers a member is signed in."""
+    valid = select(func.count()).where(BrowserSession.member_id == member_id, BrowserSession.expires_at > now)
+    return db.scalar(valid) or 0
+
+
+def usable_link(db: Session, link_hash: str, now: datetime) -> tuple[str, str] | None:
+    """Name and role of the member whom this sign-in link would let in now, or None. Uses nothing up."""
+    row = db.execute(
+        select(Member.name, Member.role)
+        .join(SignIn, SignIn.member_id == Member.id)
+        .where(SignIn.link_hash == link_hash, SignIn.used_at.is_(None), SignIn.expires_at > now)
+    ).first()
+    return (row.name, row.role) if row else None

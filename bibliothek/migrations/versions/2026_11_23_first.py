@@ -57,6 +57,7 @@ def upgrade() -> None:
         "member",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sort_name", sa.String(), nullable=False),
         sa.Column("email", sa.String(), nullable=True),
         sa.Column("role", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -229,7 +230,9 @@ def upgrade() -> None:
     op.create_table(
         "sign_in",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("member_id", sa.Integer(), nullable=False),
+        sa.Column("member_id", sa.Integer(), nullable=True),
+        sa.Column("address_hash", sa.String(), nullable=True),
+        sa.Column("network_hash", sa.String(), nullable=True),
         sa.Column("link_hash", sa.String(), nullable=False),
         sa.Column("code_hash", sa.String(), nullable=True),
         sa.Column("browser_hash", sa.String(), nullable=True),
@@ -242,8 +245,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_in")),
         sa.UniqueConstraint("link_hash", name=op.f("uq_sign_in_link_hash")),
     )
+    op.create_index(op.f("ix_sign_in_address_hash"), "sign_in", ["address_hash"], unique=False)
     op.create_index(op.f("ix_sign_in_browser_hash"), "sign_in", ["browser_hash"], unique=False)
     op.create_index(op.f("ix_sign_in_member_id"), "sign_in", ["member_id"], unique=False)
+    op.create_index(op.f("ix_sign_in_network_hash"), "sign_in", ["network_hash"], unique=False)
     op.create_table(
         "subject",
         sa.Column("title_id", sa.Integer(), nullable=False),

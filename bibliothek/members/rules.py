@@ -1,0 +1,88 @@
+"""What is allowed among people, and what a sign-in is made of. Pure: values in, answers out."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+
+from bibliothek.i18n import N_
+
+ROLE_NAMES = {"member": N_("Mitglied"), "librarian": N_("Betreuung"), "admin": N_("Admin")}
+
+LONGEST_NAME = 100
+
+# A mailed or shown way in: once, and not for long.
+LINK_LASTS = timedelta(minutes=10)
+# Of a million 6-digit codes, one mail lets five be tried.
+MOST_TRIES = 5
+# (how many, within) for one address. A day's twelve mails give sixty guesses at a million: too few to be worth it.
+ADDRESS_LIMITS = ((3, timedelta(minutes=10)), (12, timedelta(days=1)))
+# For one network: a whole group may sit behind one address.
+NETWORK_LIMIT = (30, timedelta(minutes=10))
+# Sign-ins are kept this long, to be counted; then they are forgotten.
+COUNTED = timedelta(days=1)
+# A button pressed twice arrives within this time.
+DOUBLE_PRESS = timedelta(minutes=1)
+
+_AFTER_SIGN_IN = "/konto"
+_NOT_BACK_TO = ("/anmelden", "/abmelden", "/einrichten")
+
+
+def may_manage(own_role: str, role: str) -> bool:
+    """Whether somebody with `own_role` may add, change, delete or let in people with `role`.
+
+    Librarians look after members; only admins make librarians and admins. Otherwise a librarian could give an admin a new
+    address and sign in as them.
+    """
+    return own_role == "admin" or (own_role == "librarian" and role == "member")
+
+
+def clean_name(text: str) -> str:
+    """A name in one line: white space folded, characters that cannot be seen taken out."""
+    return " ".join("".join(sign for sign in text if sign.isprintable() or sign.isspace()).split())
+
+
+def folded(text: str) -> str:
+    """A name as it is sorted and searched: no case, no accents, ß as ss."""
+    bare = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
+    return " ".join(bare.casefold().split())
+
+
+def local_path(text: str | None) -> str | None:
+    """`text` if it is a path of this very site, otherwise None: what somebody puts into a link must not lead elsewhere.
+
+    Browsers read `//host` and `/\\host` as another site, and pass over tabs and line breaks (WHATWG URL, 4.4).
+    """
+    if not text or len(text) > 1000 or not text.startswith("/") or text.startswith("//"):
+        return None
+    if "\\" in text or not text.isprintable() or not text.isascii():
+        return None
+    return text
+
+
+def way_on(wanted: str | None) -> str:
+    """Where to go after signing in: back to what was begun, or to the own account."""
+    path = local_path(wanted)
+    if path is None or path.partition("?")[0].startswith(_NOT_BACK_TO):
+        return _AFTER_SIGN_IN
+    return path
+
+
+def sign_in_address(base_url: str, token: str) -> str:
+    """What a mailed or shown link says."""
+    return f"{base_url}/anmelden/{token}"
+
+
+def keyed_hash(key: bytes, purpose: str, text: str) -> str:
+    """HMAC-SHA256 in hex, for what a plain hash would give away: addresses and six digits can all be tried out."""
+    return hmac.digest(key, f"{purpose}\0{text}".encode(), hashlib.sha256).hex()
+
+
+def token_for_press(key: bytes, purpose: str, *parts: str) -> str:
+    """A 256-bit token that a second press of the same button gets again, and that nobody without the key can make."""
+    return (
+        urlsafe_b64encode(hmac.digest(key, "\0".join((purpose, *parts)).encode(), hashlib.sha256)).decode().rstrip("=")
+    )
