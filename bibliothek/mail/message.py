@@ -20,6 +20,9 @@ from urllib.parse import urlsplit
 
 from bibliothek import i18n
 
+# Seven bits on the wire: not every server offers 8BITMIME (RFC 6152).
+POLICY = SMTP.clone(cte_type="7bit")
+
 # Control characters have no business in a header; a line break there would begin another header.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # What stands in no address that we send to: white space, control characters, and the marks that end or group addresses.
@@ -64,12 +67,12 @@ def one_line(text: str) -> str:
 
 
 def to_email(message: Message, *, sender: str, address: str, message_id: str, now: datetime) -> EmailMessage:
-    """`message` for the wire: multipart/alternative, UTF-8, CRLF (RFC 5322, RFC 2046).
+    """`message` for the wire: multipart/alternative, UTF-8 in seven bits, CRLF (RFC 5322, RFC 2046).
 
     `sender` may be `address` or `Name <address>`; `message_id` comes from `message_id_of`. Marked as made by a machine
     (RFC 3834), so that out-of-office replies stay away. Raises BadMailAddress for either address.
     """
-    email = EmailMessage(policy=SMTP)
+    email = EmailMessage(policy=POLICY)
     name, sender_address = parseaddr(sender)
     email["From"] = _address(sender_address, name)
     email["To"] = _address(address)

@@ -14,17 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
 from enum import Enum
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from bibliothek.i18n import _
+from bibliothek.mail.message import POLICY
 
 # How long to wait for the connection and for each answer, in seconds. The answer to a whole text may take longer, because
 # many servers look for spam first (RFC 5321, section 4.5.3.2.6 allows ten minutes).
 PATIENCE = 15.0
 PATIENCE_AFTER_TEXT = 60.0
+PATIENCE_AT_THE_END = 2.0
 
 _PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 _LONGEST_REASON = 200
@@ -108,13 +109,13 @@ class Line:
             return self._refused(code, answer, address, for_good=False)
         code, answer = self._smtp.rcpt(address)
         if code not in (250, 251):
-            return self._refused(code, answer, address, for_good=code >= 500)
+            return self._refused(code, answer, address, for_good=500 <= code < 600)
         return self._text(_wire(email, ascii_only), address)
 
     def _text(self, text: bytes, address: str) -> Result:
         code, answer = self._smtp.docmd("DATA")
         if code != 354:
-            return self._refused(code, answer, address, for_good=code >= 500)
+            return self._refused(code, answer, address, for_good=500 <= code < 600)
         assert self._smtp.sock is not None
         self._smtp.sock.settimeout(PATIENCE_AFTER_TEXT)
         try:
@@ -128,7 +129,7 @@ class Line:
         self._smtp.sock.settimeout(PATIENCE)
         if code < 300:
             return Result(Outcome.SENT)
-        return self._refused(code, answer, address, for_good=code >= 500)
+        return self._refused(code, answer, address, for_good=500 <= code < 600)
 
     def _refused(self, code: int, answer: bytes, address: str, for_good: bool) -> Result:
         """Not taken. The server is asked to forget this mail; one that says 421 or nonsense is left."""
@@ -192,6 +193,7 @@ def _sign_in_with_umlauts(smtp: smtplib.SMTP, server: Server) -> None:
 def _hang_up(smtp: smtplib.SMTP) -> None:
     try:
         if smtp.sock is not None:
+            smtp.sock.settimeout(PATIENCE_AT_THE_END)
             smtp.quit()
     except (OSError, smtplib.SMTPException):
         smtp.close()
@@ -226,5 +228,5 @@ def reason(code: int, answer: bytes | str, address: str = "") -> str:
 
 def _wire(email: EmailMessage, ascii_only: bool) -> bytes:
     """The mail as it goes out: CRLF, leading dots doubled, a lone dot at the end (RFC 5321, section 4.5.2)."""
-    written = email.as_bytes(policy=SMTP if ascii_only else SMTPUTF8)
+    written = email.as_bytes(policy=POLICY.clone(utf8=not ascii_only))
     return re.sub(rb"(?m)^\.", b"..", written.rstrip(b"\r\n")) + b"\r\n.\r\n"

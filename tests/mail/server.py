@@ -8,6 +8,7 @@ import email.policy
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,6 +95,19 @@ class _Handler:
         return "250 OK"
 
 
+def texts(mail: EmailMessage) -> list[str]:
+    """What the parts of a mail say, with plain line ends."""
+    return [str(part.get_content()).replace("\r\n", "\n") for part in mail.iter_parts()]  # type: ignore[attr-defined]
+
+
+def wait_for(fact: Callable[[], bool]) -> None:
+    """Wait until something is so, at most ten seconds."""
+    give_up_at = time.monotonic() + 10
+    while not fact():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.02)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -102,18 +116,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def postbox(certificate: Path | None = None, password: str | None = None) -> Iterator[Postbox]:
-    """A server on 127.0.0.1; with a certificate it offers STARTTLS, with a password it wants a sign-in."""
+def postbox(certificate: Path | None = None, password: str | None = None, at_once: bool = False) -> Iterator[Postbox]:
+    """A server on 127.0.0.1; with a certificate it offers STARTTLS, or speaks TLS `at_once`; with a password it wants a sign-in."""
     box = Postbox(free_port())
     options: dict[str, Any] = {"enable_SMTPUTF8": True}
-    if certificate:
+    if certificate and at_once:
+        options["ssl_context"] = server_context(certificate)
+    elif certificate:
         options["tls_context"] = server_context(certificate)
     if password is not None:
 
         def sign_in(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: Any) -> AuthResult:
             assert isinstance(given, LoginPassword)
             box.signed_in.append((given.login, given.password))
-            return AuthResult(success=given.password == password.encode())
+            return AuthResult(success=given.password == password.encode(), handled=False)
 
         options |= {"authenticator": sign_in, "auth_require_tls": certificate is not None, "auth_required": True}
     controller = Controller(_Handler(box), hostname="127.0.0.1", port=box.port, **options)
