@@ -221,12 +221,11 @@ def _write(
     given: dict[str, Any],
 ) -> Response[Any]:
     call = _call(request)
-    if ask is None:
-        # One session for who asks and what they change: a second one would cost a fifth of a loan.
-        with call.kit.database.writing() as db, call.session(db):
-            _admit(call, audience, db)
-            return _do(call, body, show, partial(fn, call, **given))
     _admit_first(call, audience)
+    if ask is None:
+        with call.kit.database.writing() as db, call.session(db):
+            made = _do(call, body, show, partial(fn, call, **given))
+        return made
     return _ask_then_write(call, body, show, ask, fn, given)
 
 

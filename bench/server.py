@@ -1,0 +1,78 @@
+"""Start a server process, wait for its first page, look at its memory, stop it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass
+class Server:
+    """A running server: `cold_start` is the seconds from its launch to its first answered page."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    cold_start: float
+
+    def memory(self) -> float:
+        """Proportional set size of the process and its children, in MiB."""
+        family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        return float(sum(member.memory_full_info().pss for member in family)) / 2**20
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def bibliothek(data: Path) -> Iterator[Server]:
+    """The real thing: `bibliothek serve` over the data folder."""
+    port = free_port()
+    command = [sys.executable, "-m", "bibliothek", "serve", "--port", str(port)]
+    with _running(command, port, "/", {"BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DNB_URL": "off"}) as server:
+        yield server
+
+
+@contextmanager
+def floor(name: str, data: Path) -> Iterator[Server]:
+    """One of the bare apps of bench/floor.py on the same server with the same threads."""
+    port = free_port()
+    with _running([sys.executable, "-m", "bench.floor", name, str(port), str(data)], port, "/", {}) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], port: int, path: str, settings: dict[str, str]) -> Iterator[Server]:
+    began = time.perf_counter()
+    process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+    try:
+        _wait(process, f"http://127.0.0.1:{port}{path}")
+        yield Server(process, port, time.perf_counter() - began)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(process: subprocess.Popen[bytes], address: str) -> None:
+    for _ in range(6000):
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            if process.poll() is not None:
+                raise RuntimeError(f"the server ended with {process.returncode}") from None
+            time.sleep(0.005)
+    raise RuntimeError(f"no answer from {address}")
