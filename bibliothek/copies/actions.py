@@ -56,7 +56,7 @@ def add_shelf(db: Session, name: str, now: datetime) -> Shelf:
 
 
 def mark_labelled(copy: Copy, now: datetime) -> None:
-    """Its label was printed: it leaves the queue, and a copy in intake becomes active."""
-    copy.labelled_at = copy.labelled_at or now
+    """Its label was printed, perhaps once more: it leaves the queue, and a copy in intake becomes active."""
+    copy.labelled_at = now
     if copy.state == "intake":
         copy.state = "active"

@@ -111,6 +111,27 @@ def shelf_by(db: Session, text: str) -> Shelf:
     return shelf
 
 
+def copies_by_code(db: Session, texts: Sequence[str]) -> list[Copy]:
+    """The copies with these codes, in this order and each once, with title and shelf. Raises MisreadCode, UnknownCopy."""
+    wanted = list(dict.fromkeys(copy_code(text) for text in texts))
+    query = select(Copy).where(Copy.code.in_(wanted)).options(joinedload(Copy.title), joinedload(Copy.shelf))
+    found = {copy.code: copy for copy in db.scalars(query)}
+    for code in wanted:
+        if code not in found:
+            raise UnknownCopy(code)
+    return [found[code] for code in wanted]
+
+
+def last_labelled(db: Session) -> Sequence[Copy]:
+    """The copies whose labels were printed together last, in the order they came."""
+    last = select(func.max(Copy.labelled_at)).scalar_subquery()
+    return db.scalars(select(Copy).where(Copy.labelled_at == last).options(joinedload(Copy.title)).order_by(Copy.id)).all()
+
+
+def count_unlabelled(db: Session) -> int:
+    return db.scalar(select(func.count(Copy.id)).where(Copy.labelled_at.is_(None), Copy.state != "withdrawn")) or 0
+
+
 def unlabelled(db: Session, limit: int = 500) -> Sequence[Copy]:
     """Copies without a label, the longest waiting first, with title and shelf."""
     return db.scalars(

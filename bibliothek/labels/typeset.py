@@ -56,9 +56,9 @@ def printable(text: str, font: str) -> str:
 
 
 def _is_invisible(char: str, known: dict[int, int]) -> bool:
-    """Control and format characters, and the marks that only change a letter which is missing anyway (emoji variants)."""
+    """Control and format characters, variation selectors (of emoji), and marks that the font lacks: nobody misses those."""
     category = unicodedata.category(char)
-    return category in ("Cc", "Cf") or (category[0] == "M" and ord(char) not in known)
+    return category in ("Cc", "Cf") or 0xFE00 <= ord(char) <= 0xFE0F or (category[0] == "M" and ord(char) not in known)
 
 
 def fit(text: str, font: str, sizes: Sequence[float], wide: float, high: float, most: int) -> tuple[float, list[str]]:

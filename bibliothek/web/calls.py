@@ -141,7 +141,7 @@ def write_call(
         returns = get_type_hints(show, include_extras=True)["return"]
         serve = partial(_write, fn, show, ask, audience)
         handler = _handler(fn, serve, returns, 2 if ask else 1, ERRANDS if ask else None)
-        decorator: Any = {"POST": post, "DELETE": delete}[method]
+        decorator: Any = {"POST": post, "DELETE": delete, "GET": get}[method]
         made: HTTPRouteHandler = decorator(path, opt={"audience": audience}, status_code=status, tags=_tags(path))(
             handler
         )
@@ -300,7 +300,7 @@ def _replay(call: Call, found: once.Once, show: Show) -> Response[Any]:
 
 def _key(call: Call, body: bytes) -> once.Key | None:
     key = call.request.headers.get("idempotency-key")
-    if key is None:
+    if key is None or call.request.method == "GET":
         return None
     if not 1 <= len(key) <= LONGEST_KEY:
         raise BadKey

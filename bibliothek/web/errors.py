@@ -100,8 +100,9 @@ def answer(request: AnyRequest, problem: Problem, headers: dict[str, str] | None
         )
     kit: Kit = request.app.state.kit
     visit: Visit = getattr(request.state, "visit", None) or Visit(kit, request, kit.clock())
-    visit.problem = problem
-    page = visit.page("error.html", status=problem.status, fragment="_error.html", problem=problem)
+    page = visit.page(
+        "error.html", status=problem.status, fragment="_error.html", problem=problem, heading=_title(problem.status)
+    )
     page.headers.update(headers)
     return respond(visit, page)
 

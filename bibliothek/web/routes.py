@@ -45,21 +45,26 @@ def page(path: str | list[str], audience: Audience) -> Callable[[Handler], HTTPR
 
 
 def action(
-    path: str | list[str], audience: Audience, again: Handler | None = None
+    path: str | list[str], audience: Audience, again: Handler | HTTPRouteHandler | None = None
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A POST that changes: `fn(visit, …parameters)` in one transaction.
 
     A Problem rolls it back. With `again`, the page of the form is shown once more (same parameters, a reading session),
-    with `visit.problem` set and the fields kept; its status becomes the problem's.
+    with `visit.problem` set and the fields kept; its status becomes the problem's. It is a page of this kit, or a function.
     """
-    return lambda fn: _route(post, path, audience, fn, partial(_write, fn, again))
+    return lambda fn: _route(post, path, audience, fn, partial(_write, fn, _plain(again)))
 
 
 def errand(
-    path: str | list[str], audience: Audience, again: Handler | None = None
+    path: str | list[str], audience: Audience, again: Handler | HTTPRouteHandler | None = None
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A POST that has to ask outside: `fn(visit, …parameters)` opens its own short sessions where it needs them."""
-    return lambda fn: _route(post, path, audience, fn, partial(_errand, fn, again), executor=ERRANDS)
+    return lambda fn: _route(post, path, audience, fn, partial(_errand, fn, _plain(again)), executor=ERRANDS)
+
+
+def _plain(handler: Handler | HTTPRouteHandler | None) -> Handler | None:
+    """The function behind a decorated page."""
+    return handler.opt["serves"] if isinstance(handler, HTTPRouteHandler) else handler
 
 
 Serve = Callable[..., Response[Any]]
@@ -98,7 +103,7 @@ def _route(
             *[parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters],
         ]
     )
-    made: HTTPRouteHandler = method(path, include_in_schema=False, status_code=200, opt={"audience": audience})(handler)
+    made: HTTPRouteHandler = method(path, include_in_schema=False, status_code=200, opt={"audience": audience, "serves": fn})(handler)
     return made
 
 

@@ -1,0 +1,65 @@
+"""The queue of copies without a label, and the sheets printed from it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Router
+
+from bibliothek.copies import queries as copies
+from bibliothek.labels.actions import print_labels
+from bibliothek.labels.pdf import NothingToPrint
+from bibliothek.labels.sheets import SHEETS, sheet_named
+from bibliothek.library.queries import library
+from bibliothek.web.routes import action, page
+from bibliothek.web.sign_in import Audience
+from bibliothek.web.visit import File, Page, Visit
+
+MOST = 500
+
+
+class PrintForm(msgspec.Struct):
+    """What to print where: `start` is the first free place of the sheet, 1 in the upper left corner."""
+
+    codes: list[str]
+    sheet: str
+    start: Annotated[int, msgspec.Meta(ge=1, le=200)]
+
+
+@page("/etiketten", Audience.LIBRARIANS)
+def labels(visit: Visit) -> Page:
+    """What waits for a label, and what was printed last, in case the paper jammed."""
+    waiting = copies.unlabelled(visit.db, MOST)
+    printed = copies.last_labelled(visit.db)
+    return visit.page(
+        "labels/queue.html",
+        waiting=waiting,
+        waiting_in_all=len(waiting) if len(waiting) < MOST else copies.count_unlabelled(visit.db),
+        printed=printed,
+        sheets=[(sheet.name, f"{sheet.name} · {sheet.label}") for sheet in SHEETS.values()],
+        chosen_sheet=visit.field("sheet") or library(visit.db).label_sheet,
+        base_url=visit.settings.base_url,
+        base_is_loopback=visit.settings.base_is_loopback,
+    )
+
+
+@action("/etiketten", Audience.LIBRARIANS, again=labels)
+def print_sheet(visit: Visit) -> File:
+    """The chosen labels as PDF. They leave the queue; printing the same again is always possible."""
+    form = visit.read(PrintForm)
+    if not form.codes:
+        raise NothingToPrint
+    pdf = print_labels(
+        visit.db,
+        form.codes,
+        sheet_named(form.sheet),
+        form.start,
+        base_url=visit.settings.base_url,
+        library=library(visit.db).name,
+        now=visit.now,
+    )
+    return File(pdf, "application/pdf", "etiketten.pdf")
+
+
+router = Router("/", route_handlers=[labels, print_sheet])
