@@ -8,22 +8,16 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# The search index: one row a title, folded text (bibliothek/catalogue/search.py). FTS5 on SQLite, tsvector on PostgreSQL.
+# The search index: one row a title, folded words (bibliothek/catalogue/dialects.py). FTS5 on SQLite, tsvector on PostgreSQL.
 SEARCH_SQLITE = """
 CREATE VIRTUAL TABLE title_search USING fts5(
-    title, persons, rest, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3'
+    title, persons, rest, tokenize = "unicode61 remove_diacritics 2", prefix = '1 2 3'
 )
 """
 SEARCH_POSTGRESQL = """
 CREATE TABLE title_search (
     title_id integer PRIMARY KEY REFERENCES title (id) ON DELETE CASCADE,
-    title text NOT NULL,
-    persons text NOT NULL,
-    rest text NOT NULL,
-    words tsvector NOT NULL GENERATED ALWAYS AS (
-        setweight(to_tsvector('simple', title), 'A') || setweight(to_tsvector('simple', persons), 'B')
-        || setweight(to_tsvector('simple', rest), 'C')
-    ) STORED
+    words tsvector NOT NULL
 )
 """
 
@@ -350,7 +344,9 @@ def upgrade() -> None:
         sa.Column("stage", sa.String(), nullable=False),
         sa.Column("mail_id", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["loan_id"], ["loan.id"], name=op.f("fk_reminder_loan_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["loan_id"], ["borrower.loan_id"], name=op.f("fk_reminder_loan_id"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["mail_id"], ["mail.id"], name=op.f("fk_reminder_mail_id"), ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reminder")),
         sa.UniqueConstraint("loan_id", "stage", name=op.f("uq_reminder_loan_id_stage")),
