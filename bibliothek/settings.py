@@ -5,15 +5,18 @@ What a librarian decides (loan period, name of the library …) lives in the dat
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+log = logging.getLogger("bibliothek")
 PREFIX = "BIBLIOTHEK_"
 OFF = "off"
 
@@ -81,10 +84,12 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     values = _with_secret_files(values)
     values = {name: value.strip() for name, value in values.items() if value.strip()}
     known = set(Settings.__dataclass_fields__)
-    for name in values:
-        if name not in known:
-            raise BadSetting(f"{PREFIX}{name.upper()} kennt Bibliothek nicht. Bitte die Schreibweise prüfen: docs/operator.md.")
-    return Settings(**{name: _READ.get(name, _text)(name, value) for name, value in values.items()})
+    for name in sorted(values.keys() - known):
+        # A typing error would otherwise stay unseen; refusing to start for a left-over variable would be too much.
+        log.warning("%s%s kennt Bibliothek nicht. Stimmt die Schreibweise? Siehe docs/operator.md.", PREFIX, name.upper())
+        del values[name]
+    read: dict[str, Any] = {name: _READ.get(name, _text)(name, value) for name, value in values.items()}
+    return Settings(**read)
 
 
 def ensure_secret_key(settings: Settings) -> bytes:
@@ -92,17 +97,25 @@ def ensure_secret_key(settings: Settings) -> bytes:
     if settings.secret_key:
         return settings.secret_key
     file = settings.data / "secret-key"
-    settings.data.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return bytes.fromhex(file.read_text().strip())
-    with os.fdopen(handle, "w") as made:
-        key = secrets.token_bytes(32)
-        made.write(key.hex() + "\n")
+    if not file.exists():
+        _make_key_file(file)
+    return bytes.fromhex(file.read_text().strip())
+
+
+def _make_key_file(file: Path) -> None:
+    """Written aside and linked into place, so that of several processes starting at once all read one whole key."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+        made.write(secrets.token_hex(32) + "\n")
         made.flush()
         os.fsync(made.fileno())
-    return key
+    try:
+        os.link(aside, file)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()
 
 
 def _dotenv(file: Path) -> dict[str, str]:
@@ -196,7 +209,9 @@ def _smtp_url(name: str, value: str) -> str:
 def _database_url(name: str, value: str) -> str:
     parts = _split(name, value)
     if parts.scheme not in ("postgresql", "postgres"):
-        raise BadSetting(f"{PREFIX}{name.upper()} muss mit postgresql:// beginnen. Ohne diese Angabe gilt SQLite im Datenordner.")
+        raise BadSetting(
+            f"{PREFIX}{name.upper()} muss mit postgresql:// beginnen. Ohne diese Angabe gilt SQLite im Datenordner."
+        )
     return "postgresql" + value[len(parts.scheme) :]
 
 
@@ -213,7 +228,7 @@ def _key(name: str, value: str) -> bytes:
     return value.encode()
 
 
-_READ = {
+_READ: dict[str, Callable[[str, str], Any]] = {
     "data": _folder,
     "database_url": _database_url,
     "base_url": _http_url,

@@ -1,0 +1,82 @@
+"""Settings: from the environment, `.env`, `…_FILE`; errors in plain words; the secret key."""
+
+from __future__ import annotations
+
+import logging
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bibliothek.settings import BadSetting, Settings, ensure_secret_key, load_settings
+
+
+def load(tmp_path: Path, **variables: str) -> Settings:
+    return load_settings({f"BIBLIOTHEK_{name}": value for name, value in variables.items()}, tmp_path)
+
+
+def test_without_variables_the_defaults_hold(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert (settings.host, settings.port, settings.base_url) == ("127.0.0.1", 8000, "http://localhost:8000")
+    assert settings.sqlite_file == Path("data/bibliothek.sqlite")
+    assert settings.base_is_loopback
+    assert not settings.mail_is_possible
+
+
+def test_an_env_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text('# Betrieb\nexport BIBLIOTHEK_PORT="8080"\nBIBLIOTHEK_HOST=0.0.0.0\nANDERES=x\n')
+    settings = load(tmp_path, HOST="::1")
+    assert (settings.port, settings.host) == (8080, "::1")
+
+
+def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "smtp").write_text("smtps://name:pass%40wort@mail.example.org\n")
+    settings = load(tmp_path, SMTP_URL_FILE=str(tmp_path / "smtp"), MAIL_FROM="bibliothek@example.org")
+    assert settings.smtp_url == "smtps://name:pass%40wort@mail.example.org"
+    assert settings.mail_is_possible
+    assert "pass" not in repr(settings)
+
+
+def test_a_source_can_be_switched_off(tmp_path: Path) -> None:
+    assert load(tmp_path, DNB_URL="off").dnb_url is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "acht", "eine Zahl von 1 bis 65535"),
+        ("PORT", "70000", "eine Zahl von 1 bis 65535"),
+        ("BASE_URL", "bibliothek.example.org", "eine Adresse wie https://"),
+        ("BASE_URL", "https://x/?a=1", "ohne ? und #"),
+        ("BASE_URL", "http://x:port", "Adresse"),
+        ("TIMEZONE", "Dresden", "eine Zeitzone wie Europe/Berlin"),
+        ("LANGUAGE", "fr", "de oder en"),
+        ("DATABASE_URL", "mysql://x/y", "postgresql://"),
+        ("TRUSTED_PROXY", "caddy", "eine IP-Adresse"),
+        ("SECRET_KEY", "kurz", "mindestens 32"),
+        ("SMTP_URL", "http://geheim@x", "smtp://"),
+        ("SECRET_KEY_FILE", "/gibt/es/nicht", "lässt sich nicht lesen"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_would_be_right(tmp_path: Path, name: str, value: str, said: str) -> None:
+    with pytest.raises(BadSetting, match=f"BIBLIOTHEK_{name}") as caught:
+        load(tmp_path, **{name: value})
+    assert said in str(caught.value)
+    assert "geheim" not in str(caught.value)
+
+
+def test_an_unknown_variable_is_said_and_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "bibliothek"):
+        assert load(tmp_path, PROT="8080").port == 8000
+    assert "BIBLIOTHEK_PROT" in caplog.text
+
+
+def test_the_secret_key_is_made_once_however_many_start_at_once(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "neu")
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: ensure_secret_key(settings), range(32)))
+    assert len(keys) == 1
+    assert len(keys.pop()) == 32
+    assert stat.S_IMODE((tmp_path / "neu" / "secret-key").stat().st_mode) == 0o600
+    assert [file.name for file in (tmp_path / "neu").iterdir()] == ["secret-key"]
