@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 
-from sqlalchemy import select, text
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import search
-from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
+from bibliothek.catalogue.entries import entry_of
+from bibliothek.catalogue.fields import Origin, TitleFields
 from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
 from bibliothek.catalogue.rules import checked, checked_origin
 from bibliothek.catalogue.words import fold, sort_form
 
 _OWN_COLUMNS = ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
-# Titles that are held in memory at once while the index is built.
-_BATCH = 500
 
 
 def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | None = None) -> Title:
@@ -27,7 +25,7 @@ def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | 
     title.subjects = [Subject(position=n, name=name) for n, name in enumerate(origin.subjects)]
     db.add(title)
     db.flush()
-    search.index(db, search.entry(title.id, fields, origin.subjects), is_new=True)
+    search.index(db, [entry_of(title)], are_new=True)
     return title
 
 
@@ -45,17 +43,7 @@ def edit_title(db: Session, title: Title, fields: TitleFields) -> None:
     db.flush()
     _fill(title, fields, sort_title)
     db.flush()
-    search.index(db, search.entry(title.id, fields, [subject.name for subject in title.subjects]))
-
-
-def fields_of(title: Title) -> TitleFields:
-    """What a title says about itself, from a title loaded with its parts."""
-    return TitleFields(
-        **{name: getattr(title, name) for name in _OWN_COLUMNS},
-        contributors=tuple(Person(person.name, person.role) for person in title.contributors),
-        series=tuple(Part(part.series, part.number) for part in title.series),
-        isbns=tuple(isbn.isbn for isbn in title.isbns),
-    )
+    search.index(db, [entry_of(title)])
 
 
 def _fill(title: Title, fields: TitleFields, sort_title: str | None) -> None:
@@ -67,17 +55,12 @@ def _fill(title: Title, fields: TitleFields, sort_title: str | None) -> None:
     title.isbns = [TitleIsbn(position=n, isbn=isbn) for n, isbn in enumerate(fields.isbns)]
 
 
-def all_titles(db: Session) -> Iterator[Title]:
-    """Every title with its parts, by number, a batch at a time in memory."""
-    parts = [selectinload(part) for part in (Title.contributors, Title.series, Title.isbns, Title.subjects)]
-    yield from db.scalars(select(Title).options(*parts).order_by(Title.id), execution_options={"yield_per": _BATCH})
-
-
 def reindex(db: Session) -> int:
     """Build the whole search index anew from the tables; returns how many titles there are."""
-    db.execute(text("DELETE FROM title_search"))
+    search.forget_all(db)
+    entries = search.all_entries(db)
     count = 0
-    for title in all_titles(db):
-        search.index(db, search.entry(title.id, fields_of(title), [subject.name for subject in title.subjects]), True)
-        count += 1
+    while batch := list(islice(entries, search.BATCH)):
+        search.index(db, batch, are_new=True)
+        count += len(batch)
     return count

@@ -32,6 +32,7 @@ _ARTICLES = {
     "da": frozenset(("den", "det", "en", "et")),
     "sv": frozenset(("den", "det", "en", "ett")),
 }
+_EVERY_ARTICLE = frozenset[str]().union(*_ARTICLES.values())
 # Without a language only what is an article in German or in English, and hardly ever the first word of a name.
 _ANY_ARTICLE = _ARTICLES["de"] | {"the"}
 
@@ -64,11 +65,13 @@ def typed_words(text: str) -> list[str]:
 
 def sort_form(title: str, language: str | None) -> str:
     """The title as it is filed: folded, without the leading article of its language. Never empty for a visible title."""
-    words = fold(title)
-    articles = _ARTICLES.get(language or "", _ANY_ARTICLE)
-    if len(words) > 1 and words[0] in articles:
-        del words[0]
+    words = without_article(fold(title), _ARTICLES.get(language or "", _ANY_ARTICLE))
     return " ".join(words) or title.casefold()
+
+
+def without_article(words: list[str], articles: frozenset[str] = _EVERY_ARTICLE) -> list[str]:
+    """Folded words without a leading article; a single word stays, whatever it is."""
+    return words[1:] if len(words) > 1 and words[0] in articles else words
 
 
 @lru_cache(maxsize=2048)
