@@ -27,7 +27,7 @@ from bibliothek.problems import Invalid
 if TYPE_CHECKING:
     from reportlab.pdfgen.canvas import Canvas
 
-# A phone's camera reads 22 mm at arm's length; more than 25 takes width that the title needs.
+# Under 22 mm a phone has to come close; over 25 the title lacks the width.
 QR_SMALLEST = 22 * MM
 QR_LARGEST = 25 * MM
 TITLE_SIZES = (10.0, 9.0, 8.0, 7.0)
