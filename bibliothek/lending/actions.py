@@ -122,12 +122,26 @@ def lend(db: Session, copy: HasId, member: HasId, now: datetime, today: date) ->
     return Lent(OpenLoan(loan_id, copy.id, due_on), already=False)
 
 
-def give_back(db: Session, copy: HasId, now: datetime) -> GivenBack:
-    """Take `copy` back, whoever brings it. The link to the borrower is cut at once: the library forgets."""
+def give_back(db: Session, copy: HasId, now: datetime, loan_id: int | None = None) -> GivenBack:
+    """Take `copy` back, whoever brings it. The link to the borrower is cut at once: the library forgets.
+
+    With `loan_id` only that loan is ended: a button that is pressed late must not end a later one.
+    """
     connection = db.connection()
     desk = connection.execute(_DESK, {"copy_id": copy.id}).one()
-    if desk.loan_id is None:
+    if desk.loan_id is None or loan_id not in (None, desk.loan_id):
         return GivenBack(None, already=True)
     connection.execute(_CLOSE, {"loan_id": desk.loan_id, "now": now})
     connection.execute(_FORGET, {"loan_id": desk.loan_id})
     return GivenBack(desk.loan_id, already=False)
+
+
+def take_over(db: Session, copy: HasId, member: HasId, now: datetime, today: date, loan_id: int) -> Lent:
+    """Lend `copy` to the member who holds it in their hands, ending the loan `loan_id` of whoever had it before.
+
+    Raises CopyOnLoan when a third person has got it since, CopyWithdrawn.
+    """
+    desk = db.connection().execute(_DESK, {"copy_id": copy.id}).one()
+    if desk.member_id != member.id:
+        give_back(db, copy, now, loan_id)
+    return lend(db, copy, member, now, today)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from bibliothek.catalogue.models import Title
-from bibliothek.copies.models import Copy
+from bibliothek.copies.models import Copy, Shelf
+from bibliothek.copies.queries import UnknownCopy, copy_code
 from bibliothek.lending.models import Borrower, Loan
 from bibliothek.members.models import Member
 
@@ -28,6 +29,65 @@ class Availability:
 
 
 NONE = Availability(0, 0)
+
+
+@dataclass(frozen=True)
+class AtDesk:
+    """A copy as somebody who holds it in their hands needs it.
+
+    `loan_id`, `due_on` and `member_id` (never to be shown to others) are those of its open loan, None while it is here.
+    """
+
+    id: int
+    code: str
+    state: str
+    title_id: int
+    title: str
+    shelf: str | None
+    loan_id: int | None
+    due_on: date | None
+    member_id: int | None
+
+    @property
+    def on_loan(self) -> bool:
+        return self.loan_id is not None
+
+
+# Asked with every scan, so built once.
+_AT_DESK = (
+    select(
+        Copy.id,
+        Copy.code,
+        Copy.state,
+        Copy.title_id,
+        Title.title,
+        Shelf.name.label("shelf"),
+        Loan.id.label("loan_id"),
+        Loan.due_on,
+        Borrower.member_id,
+    )
+    .join(Title, Title.id == Copy.title_id)
+    .outerjoin(Shelf, Shelf.id == Copy.shelf_id)
+    .outerjoin(Loan, (Loan.copy_id == Copy.id) & Loan.returned_at.is_(None))
+    .outerjoin(Borrower, Borrower.loan_id == Loan.id)
+)
+_BY_CODE = _AT_DESK.where(Copy.code == bindparam("code"))
+_BY_LOAN = _AT_DESK.where(Loan.id == bindparam("loan_id"))
+
+
+def at_desk(db: Session, text: str) -> AtDesk:
+    """The copy with this code. Raises MisreadCode, UnknownCopy."""
+    code = copy_code(text)
+    row = db.connection().execute(_BY_CODE, {"code": code}).first()
+    if row is None:
+        raise UnknownCopy(code)
+    return AtDesk(*row)
+
+
+def at_desk_by_loan(db: Session, loan_id: int) -> AtDesk | None:
+    """The copy of this loan, while it is open."""
+    row = db.connection().execute(_BY_LOAN, {"loan_id": loan_id}).first()
+    return AtDesk(*row) if row else None
 
 
 def open_loan(db: Session, copy_id: int) -> Loan | None:
