@@ -11,7 +11,12 @@ from bibliothek.db import Base
 
 
 class Device(Base):
-    """A shared tablet. Whose card was scanned last is kept here, on the server, and only for seconds (`member_until`)."""
+    """A shared tablet.
+
+    Whose card was scanned last is kept here, on the server, and only for seconds (`member_until`); so is the last scan with
+    its answer (`last_scan`, JSON of rules.LastScan), because the same scan sent twice is answered alike. `asked_loan_id` is
+    the loan of somebody else about whose book the tablet asks: bring it back, or take it along?
+    """
 
     __tablename__ = "device"
 
@@ -22,3 +27,6 @@ class Device(Base):
     revoked_at: Mapped[datetime | None]
     member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id", ondelete="SET NULL"))
     member_until: Mapped[datetime | None]
+    last_scan: Mapped[str | None]
+    asked_loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id", ondelete="SET NULL"))
+    asked_until: Mapped[datetime | None]

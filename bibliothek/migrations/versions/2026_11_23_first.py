@@ -144,19 +144,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_contributor_name"), "contributor", ["name"], unique=False)
     op.create_table(
-        "device",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("token_hash", sa.String(), nullable=False),
-        sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("member_id", sa.Integer(), nullable=True),
-        sa.Column("member_until", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_device_member_id"), ondelete="SET NULL"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_device")),
-        sa.UniqueConstraint("token_hash", name=op.f("uq_device_token_hash")),
-    )
-    op.create_table(
         "donation",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -337,6 +324,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("loan_id", name=op.f("pk_borrower")),
     )
     op.create_index(op.f("ix_borrower_member_id"), "borrower", ["member_id"], unique=False)
+    op.create_table(
+        "device",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("enrolled_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("member_id", sa.Integer(), nullable=True),
+        sa.Column("member_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_scan", sa.String(), nullable=True),
+        sa.Column("asked_loan_id", sa.Integer(), nullable=True),
+        sa.Column("asked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["asked_loan_id"], ["loan.id"], name=op.f("fk_device_asked_loan_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_device_member_id"), ondelete="SET NULL"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_device")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_device_token_hash")),
+    )
     op.create_table(
         "reminder",
         sa.Column("id", sa.Integer(), nullable=False),
