@@ -1,0 +1,79 @@
+"""Take books in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from bibliothek import codes
+from bibliothek.catalogue.actions import add_title
+from bibliothek.catalogue.fields import Origin, TitleFields
+from bibliothek.copies.actions import add_copy
+from bibliothek.copies.models import Copy
+from bibliothek.donations.models import DonatedCopy, Donation
+from bibliothek.donations.queries import same_title
+from bibliothek.i18n import _
+from bibliothek.members.queries import member_by_card
+from bibliothek.problems import Invalid
+
+LONGEST_DONOR = 200
+
+
+class DonorTooLong(Invalid):
+    """A donor's name that is no name."""
+
+    code = "donor-too-long"
+
+    def __init__(self) -> None:
+        super().__init__(_("Der Name der spendenden Person ist zu lang: höchstens {n} Zeichen.", n=LONGEST_DONOR))
+
+
+@dataclass(frozen=True)
+class Donor:
+    """Who gave: a member, a name, or nobody named."""
+
+    member_id: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """A copy that has just come in, and the donation it belongs to."""
+
+    donation: Donation
+    copy: Copy
+
+
+def read_donor(db: Session, text: str | None) -> Donor:
+    """The donor in `text`: a member card's code or a name. Raises UnknownCard, DonorTooLong."""
+    name = " ".join((text or "").split())
+    if len(name) > LONGEST_DONOR:
+        raise DonorTooLong
+    scanned = codes.read(name)
+    if scanned.kind == "card":
+        return Donor(member_id=member_by_card(db, scanned.value).id)
+    return Donor(name=name or None)
+
+
+def take_in(
+    db: Session, fields: TitleFields, donor: Donor, shelf_id: int | None, now: datetime, origin: Origin | None = None
+) -> TakenIn:
+    """A book comes in: its title, unless the very same is here already, and a copy with a code, waiting for its label.
+
+    Raises Invalid when the fields make no title (see `catalogue.actions.add_title`).
+    """
+    title_id = same_title(db, fields) or add_title(db, fields, now, origin).id
+    return take_in_copy(db, title_id, donor, shelf_id, now)
+
+
+def take_in_copy(db: Session, title_id: int, donor: Donor, shelf_id: int | None, now: datetime) -> TakenIn:
+    """One more copy of a title that is here."""
+    donation = Donation(state="received", donor_id=donor.member_id, donor_name=donor.name, received_at=now)
+    db.add(donation)
+    copy = add_copy(db, title_id, shelf_id, now)
+    db.flush()
+    db.add(DonatedCopy(copy_id=copy.id, donation_id=donation.id))
+    db.flush()
+    return TakenIn(donation, copy)

@@ -1,0 +1,167 @@
+"""Donations for programs: an ISBN, a title, or both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Router
+from litestar.params import JSONBody
+
+from bibliothek.catalogue import queries as catalogue
+from bibliothek.catalogue.fields import Part, Person, TitleAnswer, TitleFields
+from bibliothek.copies.queries import shelf_by
+from bibliothek.donations import actions
+from bibliothek.i18n import _
+from bibliothek.lending.queries import availability
+from bibliothek.lookup import actions as lookup
+from bibliothek.lookup.isbn import book_isbn, hyphenated
+from bibliothek.lookup.record import Record
+from bibliothek.problems import Invalid, NotFound, Problem
+from bibliothek.web.calls import Call, Made, write_call
+from bibliothek.web.sign_in import Audience
+
+
+class PersonIn(msgspec.Struct):
+    """Without a role, the author."""
+
+    name: str
+    role: str = "aut"
+
+
+class PartIn(msgspec.Struct):
+    title: str
+    number: str | None = None
+
+
+class DonationIn(msgspec.Struct):
+    """`{isbn}` looks the book up; with `title` it is stored as it stands, without asking anybody.
+
+    `donor` is a name or a member card's code, `shelf` a shelf's code or name.
+    """
+
+    isbn: str | None = None
+    title: str | None = None
+    subtitle: str | None = None
+    contributors: list[PersonIn] = []
+    publisher: str | None = None
+    place: str | None = None
+    year: int | None = None
+    edition: str | None = None
+    pages: int | None = None
+    language: str | None = None
+    series: list[PartIn] = []
+    donor: str | None = None
+    shelf: str | None = None
+
+
+class CopyAnswer(msgspec.Struct):
+    code: str
+
+
+class DonationAnswer(msgspec.Struct):
+    """What came in: the donation's number, the title, and the new copy's code."""
+
+    id: int
+    title: TitleAnswer
+    copy: CopyAnswer
+
+
+class NothingNamed(Invalid):
+    """Neither ISBN nor title."""
+
+    code = "isbn-or-title"
+
+    def __init__(self) -> None:
+        super().__init__(_("Gebraucht wird eine ISBN oder ein Titel."))
+
+
+class FoundNowhere(NotFound):
+    """Every source really answered, and none knows the book."""
+
+    code = "isbn-not-found"
+
+    def __init__(self, isbn: str) -> None:
+        super().__init__(
+            _("Zur ISBN {isbn} ist nirgends etwas verzeichnet. Schicke den Titel mit.", isbn=hyphenated(isbn)), isbn=isbn
+        )
+
+
+class SourcesAway(Problem):
+    """No source knows the book, and not all of them answered."""
+
+    status = 503
+    code = "sources-unavailable"
+
+    def __init__(self, isbn: str) -> None:
+        super().__init__(
+            _("Die Nachschlagedienste antworten gerade nicht. Es ist nichts gespeichert. Versuche es später noch einmal."),
+            isbn=isbn,
+            retry_after=60,
+        )
+
+
+def donation_answer(call: Call, ids: dict[str, Any]) -> DonationAnswer:
+    title_ids = [ids["title"]]
+    answers = catalogue.title_answers(call.db, title_ids, availability(call.db, title_ids))
+    return DonationAnswer(ids["donation"], answers[0], CopyAnswer(ids["copy"]))
+
+
+def ask(call: Call, data: DonationIn) -> Record | int | None:
+    """The best record for the ISBN, or the number of the title that is here already; None where nothing is asked.
+
+    Raises NotAnIsbn, FoundNowhere, SourcesAway.
+    """
+    if data.title is not None and data.title.strip():
+        return None
+    if not data.isbn:
+        raise NothingNamed
+    isbn = book_isbn(data.isbn)
+    with call.kit.database.reading() as db:
+        here = catalogue.titles_by_isbn(db, isbn)
+    if here:
+        return here[0].id
+    found = lookup.find(call.kit.database, call.kit.settings, isbn, call.now)
+    if found.record:
+        return found.record
+    raise FoundNowhere(isbn) if found.outcome == "not_found" else SourcesAway(isbn)
+
+
+@write_call("/donations", Audience.TOKENS, donation_answer, ask=ask)
+def donate(call: Call, asked: Record | int | None, data: JSONBody[DonationIn]) -> Made:
+    """Take a book in. It gets a copy with a code of its own, waiting for its label."""
+    donor = actions.read_donor(call.db, data.donor)
+    shelf = shelf_by(call.db, data.shelf).id if data.shelf else None
+    if isinstance(asked, int):
+        taken = actions.take_in_copy(call.db, asked, donor, shelf, call.now)
+    elif asked is not None:
+        taken = actions.take_in(call.db, _with_isbn(asked, data), donor, shelf, call.now, asked.origin())
+    else:
+        taken = actions.take_in(call.db, _fields(data), donor, shelf, call.now)
+    ids = {"donation": taken.donation.id, "title": taken.copy.title_id, "copy": taken.copy.code}
+    return Made(201, ids)
+
+
+def _with_isbn(record: Record, data: DonationIn) -> TitleFields:
+    """The record's fields; the ISBN that was scanned comes first."""
+    isbn = book_isbn(data.isbn or "")
+    return msgspec.structs.replace(record.fields(), isbns=tuple(dict.fromkeys((isbn, *record.isbns))))
+
+
+def _fields(data: DonationIn) -> TitleFields:
+    return TitleFields(
+        title=data.title or "",
+        subtitle=data.subtitle,
+        contributors=tuple(Person(person.name, person.role) for person in data.contributors),
+        publisher=data.publisher,
+        place=data.place,
+        year=data.year,
+        edition=data.edition,
+        pages=data.pages,
+        language=data.language,
+        series=tuple(Part(part.title, part.number) for part in data.series),
+        isbns=(book_isbn(data.isbn),) if data.isbn else (),
+    )
+
+
+api = Router("/api/v1", route_handlers=[donate])

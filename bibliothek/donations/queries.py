@@ -1,0 +1,34 @@
+"""Is this book here already?"""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from bibliothek.catalogue.fields import TitleFields
+from bibliothek.catalogue.models import Title, TitleIsbn
+from bibliothek.catalogue.rules import isbn13
+from bibliothek.donations.models import DonatedCopy, Donation
+
+
+def same_title(db: Session, fields: TitleFields) -> int | None:
+    """The number of the title with one of these ISBNs and the same title, or None.
+
+    An ISBN alone is not enough (two editions may share one), nor is a title alone (there are many "Gedichte").
+    """
+    if not fields.isbns:
+        return None
+    isbns = [isbn13(isbn) for isbn in fields.isbns]
+    return db.scalars(
+        select(Title.id)
+        .join(TitleIsbn, TitleIsbn.title_id == Title.id)
+        .where(TitleIsbn.isbn.in_(isbns), func.lower(Title.title) == " ".join(fields.title.split()).lower())
+        .order_by(Title.id)
+    ).first()
+
+
+def donation_of(db: Session, copy_id: int) -> Donation | None:
+    """The donation a copy came with."""
+    return db.scalars(
+        select(Donation).join(DonatedCopy, DonatedCopy.donation_id == Donation.id).where(DonatedCopy.copy_id == copy_id)
+    ).first()
