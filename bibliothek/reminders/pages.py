@@ -1,0 +1,171 @@
+"""The reminder desk: who is late, what they would be told, and one button to tell them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as TookLonger
+from typing import Literal
+
+from litestar import Router
+from litestar.params import FromPath
+
+from bibliothek.i18n import _, ngettext
+from bibliothek.library.queries import library
+from bibliothek.mail import outbox
+from bibliothek.members import queries as members
+from bibliothek.problems import NotFound
+from bibliothek.reminders import queries
+from bibliothek.reminders.actions import hooks, message, remind
+from bibliothek.reminders.queries import KIND, LateMember, overdue_by_member
+from bibliothek.web.routes import errand, page
+from bibliothek.web.sign_in import Audience
+from bibliothek.web.visit import Kit, Page, Redirect, Visit
+
+DESK = "/verwaltung/erinnerungen"
+
+# How long a press of the button waits to say how it went; what takes longer goes on in the background.
+PATIENCE = 5.0
+
+
+class NobodyLate(NotFound):
+    """Nobody of this number has anything overdue."""
+
+    code = "not-late"
+
+    def __init__(self) -> None:
+        super().__init__(_("Dieses Mitglied hat nichts Überfälliges, oder nicht mehr."))
+
+
+@page(DESK, Audience.LIBRARIANS)
+def desk(visit: Visit) -> Page:
+    """Who is late and with what, and how far their reminders have come."""
+    late = overdue_by_member(visit.db, visit.today)
+    waiting, reason = queries.waiting_reason(visit.db)
+    return visit.page(
+        "reminders/desk.html",
+        by_mail=[member for member in late if member.email and not member.is_refused],
+        in_person=[member for member in late if not member.email or member.is_refused],
+        late_loans=sum(len(member.loans) for member in late),
+        to_remind=sum(1 for member in late if member.open_ids),
+        zone=visit.settings.timezone,
+        waiting=waiting,
+        waiting_reason=reason,
+        mail_is_possible=visit.settings.mail_is_possible,
+        base_url=visit.settings.base_url,
+        base_is_loopback=visit.settings.base_is_loopback,
+    )
+
+
+@page(DESK + "/{member_id:int}", Audience.LIBRARIANS)
+def preview(visit: Visit, member_id: FromPath[int]) -> Page:
+    """The message that one member gets."""
+    member = _late_member(visit, member_id)
+    loans = len(member.open_ids) or len(member.loans)
+    said = message(visit.kit.templates, visit.settings, library(visit.db).name, member.name, loans)
+    return visit.page("reminders/preview.html", member=member, message=said, sender=visit.settings.mail_from)
+
+
+def _late_member(visit: Visit, member_id: int) -> LateMember:
+    members.member(visit.db, member_id)
+    found = overdue_by_member(visit.db, visit.today, [member_id])
+    if not found:
+        raise NobodyLate
+    return found[0]
+
+
+@errand(DESK, Audience.LIBRARIANS)
+def remind_all(visit: Visit) -> Redirect:
+    """One message to everybody who is late and was not told yet."""
+    return _remind(visit, None)
+
+
+@errand(DESK + "/{member_id:int}", Audience.LIBRARIANS)
+def remind_one(visit: Visit, member_id: FromPath[int]) -> Redirect:
+    """A message to one member; a message refused before is tried once more."""
+    with visit.kit.database.reading() as db:
+        members.member(db, member_id)
+    return _remind(visit, [member_id])
+
+
+@errand(DESK + "/senden", Audience.LIBRARIANS)
+def send_waiting(visit: Visit) -> Redirect:
+    """Try at once what waits for its next try."""
+    with visit.kit.database.writing() as db:
+        waiting = outbox.try_now(db, KIND, visit.now)
+    return _say(visit, deliver_for(visit.kit, waiting, PATIENCE))
+
+
+def _remind(visit: Visit, member_ids: Sequence[int] | None) -> Redirect:
+    kit = visit.kit
+    again = member_ids is not None
+    with kit.database.writing() as db:
+        reminded = remind(db, visit.today, visit.now, kit.templates, kit.settings, member_ids, again)
+    return _say(visit, deliver_for(kit, reminded.mail_ids, PATIENCE))
+
+
+def deliver_for(kit: Kit, mail_ids: Sequence[int], seconds: float) -> Counter[str]:
+    """Send these mails, wait for at most so many seconds, and tell how many are in which state."""
+    if not mail_ids:
+        return Counter()
+    under_way = outbox.send_soon(kit.database, kit.settings, kit.clock, hooks(kit.templates, kit.settings), mail_ids)
+    try:
+        under_way.result(seconds)
+    except TookLonger:
+        pass
+    with kit.database.reading() as db:
+        return outbox.states(db, mail_ids)
+
+
+def _say(visit: Visit, states: Counter[str]) -> Redirect:
+    kind: Literal["ok", "look", "stop"] = "ok"
+    if states["failed"]:
+        kind = "stop"
+    elif states["sent"] != states.total() or not states:
+        kind = "look"
+    return visit.redirect(DESK, " ".join(_sentences(states, visit.settings.mail_is_possible)), kind)
+
+
+def _sentences(states: Counter[str], mail_is_possible: bool) -> list[str]:
+    waiting = states["pending"] + states["sending"]
+    said = []
+    if states["sent"]:
+        said.append(ngettext("{n} Nachricht ist verschickt.", "{n} Nachrichten sind verschickt.", states["sent"]))
+    if waiting and mail_is_possible:
+        said.append(ngettext("{n} Nachricht ist noch unterwegs.", "{n} Nachrichten sind noch unterwegs.", waiting))
+    elif waiting:
+        said.append(
+            ngettext(
+                "{n} Nachricht wartet, bis Mails verschickt werden können, höchstens 7 Tage.",
+                "{n} Nachrichten warten, bis Mails verschickt werden können, höchstens 7 Tage.",
+                waiting,
+            )
+        )
+    if states["failed"]:
+        said.append(
+            ngettext(
+                "{n} Nachricht nimmt der Mailserver nicht an; sieh unter „Ansprechen“ nach.",
+                "{n} Nachrichten nimmt der Mailserver nicht an; sieh unter „Ansprechen“ nach.",
+                states["failed"],
+            )
+        )
+    if states["unknown"]:
+        said.append(
+            ngettext(
+                "Bei {n} Nachricht ist unklar, ob sie ankommt.",
+                "Bei {n} Nachrichten ist unklar, ob sie ankommen.",
+                states["unknown"],
+            )
+        )
+    if states["cancelled"]:
+        said.append(
+            ngettext(
+                "{n} Nachricht war nicht mehr nötig.", "{n} Nachrichten waren nicht mehr nötig.", states["cancelled"]
+            )
+        )
+    return said or [
+        _("Es war nichts zu verschicken: Alle, die eine Mail bekommen können, haben ihre Erinnerung schon.")
+    ]
+
+
+router = Router("/", route_handlers=[desk, preview, remind_all, remind_one, send_waiting])
