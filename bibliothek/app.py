@@ -21,7 +21,11 @@ from bibliothek import __version__
 from bibliothek.db import Database, open_database
 from bibliothek.kiosk import queries as kiosk
 from bibliothek.library.models import Library
+from bibliothek.mail.rounds import Rounds
 from bibliothek.members import queries as members
+from bibliothek.reminders import actions as reminders
+from bibliothek.reminders import api as reminders_api
+from bibliothek.reminders import pages as reminders_pages
 from bibliothek.settings import Settings, ensure_secret_key
 from bibliothek.tokens import hashed
 from bibliothek.web.errors import HANDLERS
@@ -61,6 +65,7 @@ def create_app(
         library_of=library_of,
         has_admin=members.has_admin,
     )
+    rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings))
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],
         guards=[check_origin],
@@ -76,7 +81,8 @@ def create_app(
         request_max_body_size=MAX_BODY,
         state=State({"kit": kit}),
         logging_config=None,
-        on_shutdown=[kit.database.close] if database is None else [],
+        on_startup=[rounds.start],
+        on_shutdown=[rounds.stop, kit.database.close] if database is None else [rounds.stop],
     )
     refuse_undeclared(app)
     return app
@@ -84,7 +90,10 @@ def create_app(
 
 def routers() -> list[Any]:
     """Every feature's pages and API, in the order of the house."""
-    return []
+    return [
+        reminders_pages.router,
+        reminders_api.api,
+    ]
 
 
 def static_router(directory: Path) -> Router:
