@@ -242,6 +242,7 @@ def _ask_then_write(
 ) -> Response[Any]:
     """Claim the key, ask outside without a session, then do the thing in one transaction."""
     key = _key(call, body)
+    call.seed = _seed(call, key)
     if key:
         replay = _claim_before(call, key, show)
         if replay:
@@ -262,7 +263,7 @@ def _do(
 ) -> Response[Any]:
     """Do it, or give the answer that was given before under the same key. Runs inside the one transaction."""
     key = claimed or _key(call, body)
-    call.seed = _seed(call, key)
+    call.seed = call.seed or _seed(call, key)
     if key is None:
         made = do()
         return _json(show(call, made.ids), made.status)
