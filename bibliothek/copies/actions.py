@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
+from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.models import Copy, PaperCode, Shelf
+from bibliothek.db import is_unique_violation
 from bibliothek.i18n import _
 from bibliothek.problems import Invalid, Problem
+
+LONGEST_SHELF_NAME = 60
 
 
 class ShelfExists(Problem):
@@ -20,6 +25,17 @@ class ShelfExists(Problem):
 
     def __init__(self, name: str) -> None:
         super().__init__(_("Ein Regal „{name}“ gibt es schon.", name=name))
+        self.errors = {"name": self.sentence}
+
+
+class BadShelfName(Invalid):
+    """No name, or one that fits on no label."""
+
+    code = "bad-shelf-name"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.errors = {"name": self.sentence}
 
 
 def issue_code(db: Session, kind: codes.Kind, now: datetime) -> str:
@@ -43,16 +59,40 @@ def add_copy(db: Session, title_id: int, shelf_id: int | None, now: datetime) ->
 
 
 def add_shelf(db: Session, name: str, now: datetime) -> Shelf:
-    """A new shelf with a code of its own. Raises ShelfExists, Invalid for an empty name."""
-    name = " ".join(name.split())
-    if not name:
-        raise Invalid(_("Bitte gib dem Regal einen Namen."))
-    if db.scalar(select(exists().where(Shelf.name == name))):
-        raise ShelfExists(name)
+    """A new shelf with a code of its own. Raises ShelfExists, BadShelfName."""
+    name = _free_name(db, name)
     shelf = Shelf(code=issue_code(db, codes.Kind.SHELF, now), name=name)
     db.add(shelf)
-    db.flush()
+    _flush(db, name)
     return shelf
+
+
+def rename_shelf(db: Session, shelf: Shelf, name: str) -> None:
+    """Another name for a shelf; its code and label stay right. Raises ShelfExists, BadShelfName."""
+    name = _free_name(db, name, but=shelf.id)
+    shelf.name = name
+    _flush(db, name)
+
+
+def _free_name(db: Session, text: str, but: int | None = None) -> str:
+    name = one_line(text)
+    if not name:
+        raise BadShelfName(_("Bitte gib dem Regal einen Namen."))
+    if len(name) > LONGEST_SHELF_NAME:
+        raise BadShelfName(_("Der Name ist zu lang: höchstens {n} Zeichen.", n=LONGEST_SHELF_NAME))
+    same = select(Shelf.id).where(func.lower(Shelf.name) == name.lower())
+    if any(shelf_id != but for shelf_id in db.scalars(same)):
+        raise ShelfExists(name)
+    return name
+
+
+def _flush(db: Session, name: str) -> None:
+    try:
+        db.flush()
+    except IntegrityError as error:
+        if is_unique_violation(error, "uq_shelf_name", "shelf.name"):
+            raise ShelfExists(name) from error
+        raise
 
 
 def mark_labelled(copy: Copy, now: datetime) -> None:

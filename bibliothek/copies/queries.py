@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from bibliothek import codes
+from bibliothek.catalogue.models import Title
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.i18n import _
 from bibliothek.problems import Invalid, NotFound
+
+# Numbers of rows are 32 bits wide on PostgreSQL.
+LARGEST_ID = 2**31 - 1
 
 
 class UnknownCopy(NotFound):
@@ -101,6 +105,41 @@ def shelves(db: Session) -> Sequence[Shelf]:
     return db.scalars(select(Shelf).order_by(func.lower(Shelf.name))).all()
 
 
+def counts_by_shelf(db: Session) -> dict[int, int]:
+    """How many copies belong on each shelf; empty shelves are left out."""
+    rows = db.execute(
+        select(Copy.shelf_id, func.count())
+        .where(Copy.shelf_id.is_not(None), Copy.state != "withdrawn")
+        .group_by(Copy.shelf_id)
+    )
+    return {shelf_id: count for shelf_id, count in rows.tuples() if shelf_id is not None}
+
+
+def copies_on(db: Session, shelf_id: int, offset: int = 0, limit: int = 50) -> Sequence[Copy]:
+    """The copies that belong on a shelf, in the order of their titles."""
+    return db.scalars(
+        select(Copy)
+        .join(Copy.title)
+        .where(Copy.shelf_id == shelf_id, Copy.state != "withdrawn")
+        .options(contains_eager(Copy.title))
+        .order_by(Title.sort_title, Copy.id)
+        .offset(offset)
+        .limit(limit)
+    ).all()
+
+
+def count_copies_on(db: Session, shelf_id: int) -> int:
+    return db.scalar(select(func.count(Copy.id)).where(Copy.shelf_id == shelf_id, Copy.state != "withdrawn")) or 0
+
+
+def shelf(db: Session, shelf_id: int) -> Shelf:
+    """Raises UnknownShelf."""
+    found = db.get(Shelf, shelf_id) if 0 < shelf_id <= LARGEST_ID else None
+    if found is None:
+        raise UnknownShelf(str(shelf_id)[:10])
+    return found
+
+
 def shelf_by(db: Session, text: str) -> Shelf:
     """The shelf with this code or name. Raises UnknownShelf."""
     scanned = codes.read(text)
@@ -125,7 +164,9 @@ def copies_by_code(db: Session, texts: Sequence[str]) -> list[Copy]:
 def last_labelled(db: Session) -> Sequence[Copy]:
     """The copies whose labels were printed together last, in the order they came."""
     last = select(func.max(Copy.labelled_at)).scalar_subquery()
-    return db.scalars(select(Copy).where(Copy.labelled_at == last).options(joinedload(Copy.title)).order_by(Copy.id)).all()
+    return db.scalars(
+        select(Copy).where(Copy.labelled_at == last).options(joinedload(Copy.title)).order_by(Copy.id)
+    ).all()
 
 
 def count_unlabelled(db: Session) -> int:

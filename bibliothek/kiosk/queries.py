@@ -1,13 +1,53 @@
-"""Which tablet is asking."""
+"""Which tablets there are, who stands before one, and what a shelf or an ISBN has to say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import bindparam, select
+import msgspec
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from bibliothek.catalogue.queries import bylines, titles_by_isbn
+from bibliothek.copies.queries import UnknownShelf, copies_on, count_copies_on, shelf_by
+from bibliothek.i18n import _
 from bibliothek.kiosk.models import Device
+from bibliothek.kiosk.rules import MOST_ROWS, Answer, LastScan, Row
+from bibliothek.lending.models import Borrower
+from bibliothek.lending.queries import AtDesk, at_desk_by_loan, availability
+from bibliothek.members.models import Member
+from bibliothek.problems import NotFound
+
+# Numbers of rows are 32 bits wide on PostgreSQL.
+LARGEST_ID = 2**31 - 1
+
+
+class NoSuchTablet(NotFound):
+    """No tablet has this number, or it was revoked."""
+
+    code = "unknown-tablet"
+
+    def __init__(self) -> None:
+        super().__init__(_("Dieses Tablet gibt es nicht, oder nicht mehr."))
+
+
+@dataclass(frozen=True)
+class Here:
+    """Who stands before the tablet: shown for seconds only. `seconds` are left of their session."""
+
+    name: str
+    loans: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """About whose book the tablet still asks, and how many seconds are left before it counts as brought back."""
+
+    copy: AtDesk
+    seconds: int
 
 
 _ENROLLED = select(Device.id, Device.name).where(
@@ -24,3 +64,85 @@ def enrolled(db: Session, token_hash: str) -> tuple[int, str] | None:
 def devices(db: Session) -> Sequence[Device]:
     """The tablets that may be used now, newest first."""
     return db.scalars(select(Device).where(Device.revoked_at.is_(None)).order_by(Device.id.desc())).all()
+
+
+def tablet(db: Session, device_id: int) -> Device:
+    """A tablet that may be used. Raises NoSuchTablet."""
+    found = db.get(Device, device_id) if 0 < device_id <= LARGEST_ID else None
+    if found is None or found.revoked_at is not None:
+        raise NoSuchTablet
+    return found
+
+
+def device(db: Session, device_id: int) -> Device:
+    """The tablet that asks."""
+    return db.get_one(Device, device_id)
+
+
+def device_for_change(db: Session, device_id: int) -> Device:
+    """The tablet that asks, its row locked: two scans of one tablet come one after the other."""
+    return db.get_one(Device, device_id, with_for_update=True)
+
+
+def member_here(device: Device, now: datetime) -> int | None:
+    """The member whose card counts on this tablet now."""
+    return device.member_id if device.member_until and device.member_until > now else None
+
+
+_NAME_AND_LOANS = select(
+    Member.name,
+    select(func.count()).select_from(Borrower).where(Borrower.member_id == bindparam("id")).scalar_subquery(),
+).where(Member.id == bindparam("id"))
+
+
+def here(db: Session, device: Device, now: datetime) -> Here | None:
+    """Who stands before the tablet now."""
+    member_id = member_here(device, now)
+    row = db.connection().execute(_NAME_AND_LOANS, {"id": member_id}).first() if member_id else None
+    return Here(row[0], row[1], _seconds_until(device.member_until, now)) if row else None
+
+
+def question(db: Session, device: Device, now: datetime) -> Question | None:
+    """What the tablet asks about, while that loan is open."""
+    asked = at_desk_by_loan(db, device.asked_loan_id) if device.asked_loan_id else None
+    return Question(asked, _seconds_until(device.asked_until, now)) if asked else None
+
+
+def last_scan(device: Device) -> LastScan | None:
+    return msgspec.json.decode(device.last_scan, type=LastScan) if device.last_scan else None
+
+
+def left_behind(db: Session, now: datetime) -> Sequence[Device]:
+    """Tablets whose last session was never ended, though its time is up."""
+    return db.scalars(select(Device).where(Device.member_until < now)).all()
+
+
+def isbn_answer(db: Session, isbn: str) -> Answer:
+    """The titles with this ISBN; none when the library has it not."""
+    titles = titles_by_isbn(db, isbn)
+    rows = _rows(db, [(title.id, title.title, title.year) for title in titles[:MOST_ROWS]])
+    return Answer("title", rows=rows, count=len(titles), isbn=isbn)
+
+
+def shelf_answer(db: Session, code: str) -> Answer:
+    """The first books of a shelf, and how many it has."""
+    try:
+        shelf = shelf_by(db, code)
+    except UnknownShelf:
+        return Answer("unknown", what="shelf", code=code)
+    titles = [copy.title for copy in copies_on(db, shelf.id, limit=MOST_ROWS)]
+    rows = _rows(db, [(title.id, title.title, title.year) for title in titles])
+    return Answer("shelf", rows=rows, count=count_copies_on(db, shelf.id), shelf=shelf.name)
+
+
+def _rows(db: Session, titles: Sequence[tuple[int, str, int | None]]) -> tuple[Row, ...]:
+    ids = [title_id for title_id, _title, _year in titles]
+    by, here = bylines(db, ids), availability(db, ids)
+    return tuple(
+        Row(title_id, title, by.get(title_id, ""), year, here[title_id].available, here[title_id].total)
+        for title_id, title, year in titles
+    )
+
+
+def _seconds_until(end: datetime | None, now: datetime) -> int:
+    return max(0, round((end - now).total_seconds())) if end else 0

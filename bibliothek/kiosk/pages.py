@@ -1,0 +1,177 @@
+"""The tablet on the wall, and the pages on which librarians enrol and revoke tablets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Router
+from litestar.params import FromPath, FromQuery
+from msgspec import Meta
+
+from bibliothek.catalogue.queries import recent
+from bibliothek.i18n import _
+from bibliothek.kiosk import actions, queries
+from bibliothek.kiosk.rules import Answer
+from bibliothek.kiosk.words import said
+from bibliothek.members.actions import end_session
+from bibliothek.members.sign_in import token_for_press
+from bibliothek.tokens import hashed, new_token
+from bibliothek.web.routes import action, errand, page
+from bibliothek.web.sign_in import DEVICE, SESSION, Audience, read_cookie, require
+from bibliothek.web.visit import Page, Redirect, Visit
+
+# Browsers keep no cookie longer than 400 days; each look at the page gives it as many again.
+COOKIE_LASTS = 400 * 24 * 60 * 60
+SPINES = 20
+
+
+class CopyForm(msgspec.Struct):
+    """A button about one copy and the loan it was shown with."""
+
+    copy: Annotated[str, Meta(max_length=20)]
+    loan: Annotated[int, Meta(ge=1, le=queries.LARGEST_ID)]
+
+
+# ---- The tablet itself ----
+
+
+@page("/kiosk", Audience.EVERYONE)
+def kiosk(visit: Visit, exemplar: FromQuery[str] = "") -> Page:
+    """The scan field; anybody else sees how a device becomes the tablet. `exemplar` shows that copy, nothing is done."""
+    if not visit.asker.is_kiosk:
+        return _how_to_enrol(visit)
+    answer = actions.look_at(visit.db, exemplar) if exemplar else None
+    shown = _panel(visit, answer)
+    token = read_cookie(DEVICE, visit.request, visit.settings)
+    if token:
+        shown.cookies.append(visit.cookie(DEVICE, token, COOKIE_LASTS))
+    return shown
+
+
+@action("/kiosk", Audience.KIOSK)
+def scan(visit: Visit) -> Page:
+    """Whatever was scanned. It is done when this answers, and the same number sent again gets the same answer."""
+    number = visit.field("nummer")[:100]
+    return _panel(visit, actions.scan(visit.db, _device(visit), visit.field("scan"), number, visit.now, visit.today))
+
+
+@action("/kiosk/zurueck", Audience.KIOSK)
+def bring_back(visit: Visit) -> Page:
+    """The book shown is brought back; `von_selbst` when nobody touched anything."""
+    form, by_itself = visit.read(CopyForm), bool(visit.field("von_selbst"))
+    return _panel(visit, actions.bring_back(visit.db, _device(visit), form.copy, form.loan, visit.now, by_itself))
+
+
+@action("/kiosk/mitnehmen", Audience.KIOSK)
+def take_along(visit: Visit) -> Page:
+    """Whoever stands here takes along what was on loan to somebody else."""
+    form = visit.read(CopyForm)
+    return _panel(visit, actions.take_along(visit.db, _device(visit), form.copy, form.loan, visit.now, visit.today))
+
+
+@action("/kiosk/weiter", Audience.KIOSK)
+def stay(visit: Visit) -> Page:
+    """Somebody touched the screen: their time starts anew."""
+    return _panel(visit, actions.stay(visit.db, _device(visit), visit.now))
+
+
+@action("/kiosk/fertig", Audience.KIOSK)
+def end(visit: Visit) -> Page:
+    """Nobody is here any more."""
+    actions.end(visit.db, _device(visit), visit.now)
+    return _panel(visit, None)
+
+
+def _device(visit: Visit) -> int:
+    if visit.asker.device_id is None:
+        raise RuntimeError("no tablet asks here")
+    return visit.asker.device_id
+
+
+def _panel(visit: Visit, answer: Answer | None) -> Page:
+    """The answer with whoever stands here; for htmx and scan.js only this part of the page."""
+    device = queries.device(visit.db, _device(visit))
+    return visit.page(
+        "kiosk/kiosk.html",
+        fragment="kiosk/_result.html",
+        result=said(answer) if answer else None,
+        session=queries.here(visit.db, device, visit.now),
+        question=queries.question(visit.db, device, visit.now),
+        newest=[] if visit.wants_fragment else recent(visit.db, SPINES),
+        number=new_token(),
+    )
+
+
+# ---- Making a device the tablet ----
+
+
+def _how_to_enrol(visit: Visit) -> Page:
+    return visit.page("kiosk/enrol.html")
+
+
+@page("/verwaltung/tablet", Audience.LIBRARIANS)
+def enrol_page(visit: Visit) -> Page:
+    """Make this device the tablet."""
+    return _how_to_enrol(visit)
+
+
+# Not for librarians only, because the button may be pressed twice: the first press has signed the librarian out already,
+# and the second must bring the same cookie. Whoever did not press first has to be a librarian.
+@errand("/verwaltung/tablet", Audience.EVERYONE, again=_how_to_enrol)
+def enrol(visit: Visit) -> Redirect:
+    """This browser is the tablet from now on; the librarian's own session in it ends, because it is nobody's own."""
+    kit = visit.kit
+    token = token_for_press(kit.secret_key, "tablet", visit.field("once"))
+    with kit.database.writing() as db:
+        if not queries.enrolled(db, hashed(token)):
+            require(Audience.LIBRARIANS, visit.asker)
+            actions.enrol(db, visit.field("name"), visit.now, token)
+            session = read_cookie(SESSION, visit.request, visit.settings)
+            if session:
+                end_session(db, session)
+    answer = visit.redirect("/kiosk")
+    answer.cookies += [visit.cookie(DEVICE, token, COOKIE_LASTS), visit.cookie(SESSION, "", 0)]
+    return answer
+
+
+@page("/verwaltung/tablets", Audience.LIBRARIANS)
+def tablets(visit: Visit) -> Page:
+    """The tablets there are."""
+    return visit.page("kiosk/tablets.html", tablets=queries.devices(visit.db), wrong=None)
+
+
+def _tablets_again(visit: Visit, device_id: FromPath[int]) -> Page:
+    return visit.page("kiosk/tablets.html", tablets=queries.devices(visit.db), wrong=device_id)
+
+
+@action("/verwaltung/tablets/{device_id:int}", Audience.LIBRARIANS, again=_tablets_again)
+def rename(visit: Visit, device_id: FromPath[int]) -> Redirect:
+    """Give a tablet another name."""
+    device = actions.rename(visit.db, device_id, visit.field("name"))
+    return visit.redirect("/verwaltung/tablets", _("Das Tablet heißt jetzt „{name}“.", name=device.name))
+
+
+@action("/verwaltung/tablets/{device_id:int}/sperren", Audience.LIBRARIANS, again=_tablets_again)
+def revoke(visit: Visit, device_id: FromPath[int]) -> Redirect:
+    """The device is an ordinary browser again, at once."""
+    device = actions.revoke(visit.db, device_id, visit.now)
+    return visit.redirect("/verwaltung/tablets", _("„{name}“ ist kein Tablet mehr.", name=device.name))
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        kiosk,
+        scan,
+        bring_back,
+        take_along,
+        stay,
+        end,
+        enrol_page,
+        enrol,
+        tablets,
+        rename,
+        revoke,
+    ],
+)

@@ -1,0 +1,122 @@
+"""What the tablet says about an answer: one or two large words, a sentence, and which of three colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from bibliothek.i18n import _, ngettext
+from bibliothek.kiosk.rules import Answer, Row
+
+# Green: done. Amber: look, nothing is done yet. Red: not understood, nothing is done.
+RESULT = {"lent": "ok", "returned": "ok", "card": "ok", "unknown": "stop", "misread": "stop", "withdrawn": "stop"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer as templates/kiosk/_result.html shows it. `row` is the one book in question, `rows` are a list."""
+
+    result: str
+    kind: str
+    word: str
+    text: str | None
+    due_on: date | None
+    row: Row | None
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    answer: Answer
+
+
+def said(answer: Answer) -> Said:
+    """`answer` in the language of the moment."""
+    is_list = answer.kind in ("title", "shelf")
+    notes = (_("„{title}“ ist zurückgegeben.", title=answer.settled),) if answer.settled else ()
+    return Said(
+        result=RESULT.get(answer.kind, "look"),
+        kind=answer.kind,
+        word=_word(answer),
+        text=_text(answer),
+        due_on=answer.due_on,
+        row=answer.rows[0] if answer.rows and not is_list else None,
+        rows=answer.rows if is_list else (),
+        notes=notes,
+        answer=answer,
+    )
+
+
+def _word(answer: Answer) -> str:
+    match answer.kind:
+        case "lent":
+            return _("Ausgeliehen")
+        case "returned":
+            return _("Zurückgegeben")
+        case "card":
+            return _("Karte erkannt")
+        case "copy":
+            return _("Verliehen") if answer.loan_id else _("Erst Karte")
+        case "own":
+            return _("Schon deins")
+        case "other":
+            return _("Noch verliehen")
+        case "expired":
+            return _("Karte, bitte")
+        case "title":
+            return _("Haben wir") if answer.rows else _("Noch nicht hier")
+        case "shelf":
+            return _("Regal")
+        case "withdrawn":
+            return _("Ausgesondert")
+        case "misread":
+            return _("Falsch gelesen")
+    return _("Unbekannt")
+
+
+def _text(answer: Answer) -> str | None:
+    match answer.kind:
+        case "lent":
+            return None
+        case "returned":
+            return _thanks(answer)
+        case "card":
+            return _("Scanne jetzt die Bücher, die du mitnimmst.")
+        case "copy":
+            return _copy(answer)
+        case "own":
+            return _("Es ist schon für dich eingetragen, nichts ist geändert.")
+        case "other":
+            return _("Es ist noch für jemand anderen eingetragen. Bringst du es zurück, oder nimmst du es mit?")
+        case "expired":
+            return _("Deine Zeit war um. Scanne deine Karte noch einmal, dann das Buch.")
+        case "title":
+            return None if answer.rows else _("Dieses Buch hat die Bibliothek noch nicht. Möchtest du es spenden?")
+        case "shelf":
+            books = ngettext("{n} Buch", "{n} Bücher", answer.count)
+            return _("{shelf}: {books}", shelf=answer.shelf, books=books)
+        case "withdrawn":
+            return _("Dieses Exemplar gehört nicht mehr zum Bestand. Leg es der Betreuung hin.")
+        case "misread":
+            return _("Nichts ist passiert. Scanne noch einmal oder tippe den Code vom Etikett ab.")
+    return _unknown(answer)
+
+
+def _copy(answer: Answer) -> str:
+    if answer.loan_id:
+        return _("Dieses Buch ist ausgeliehen. Scanne es, um es zurückzugeben.")
+    return _("Dieses Buch ist da. Zum Ausleihen scanne deine Karte, dann das Buch.")
+
+
+def _thanks(answer: Answer) -> str:
+    if answer.shelf:
+        return _("Danke! Stell es bitte in Regal {shelf}.", shelf=answer.shelf)
+    return _("Danke! Stell es bitte ins Regal.")
+
+
+def _unknown(answer: Answer) -> str:
+    match answer.what:
+        case "card":
+            return _("Diese Karte ist nicht bekannt oder nicht mehr gültig. Die Betreuung druckt dir eine neue.")
+        case "copy":
+            return _("Ein Buch mit dem Code {code} gibt es hier nicht.", code=answer.code)
+        case "shelf":
+            return _("Ein Regal mit dem Code {code} gibt es hier nicht.", code=answer.code)
+    return _("Das kenne ich nicht. Scanne deine Karte, das Etikett eines Buches oder den Strichcode auf der Rückseite.")
