@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -86,7 +88,9 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
     known = set(Settings.__dataclass_fields__)
     for name in sorted(values.keys() - known):
         # A typing error would otherwise stay unseen; refusing to start for a left-over variable would be too much.
-        log.warning("%s%s kennt Bibliothek nicht. Stimmt die Schreibweise? Siehe docs/operator.md.", PREFIX, name.upper())
+        log.warning(
+            "%s%s kennt Bibliothek nicht. Stimmt die Schreibweise? Siehe docs/operator.md.", PREFIX, name.upper()
+        )
         del values[name]
     read: dict[str, Any] = {name: _READ.get(name, _text)(name, value) for name, value in values.items()}
     return Settings(**read)
@@ -196,21 +200,39 @@ def _source_url(name: str, value: str) -> str | None:
     return None if value.lower() == OFF else _http_url(name, value)
 
 
+def _secret_url(value: str, schemes: tuple[str, ...]) -> SplitResult | None:
+    """A URL that may hold a password, or None when it cannot be read: then no message repeats it."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.scheme in schemes else None
+
+
 def _smtp_url(name: str, value: str) -> str:
-    parts = _split(name, value)
-    if parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname:
-        # The value may hold a password: it is not repeated.
+    parts = _secret_url(value, ("smtp", "smtps", "smtp+plain"))
+    if not parts or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
         raise BadSetting(
-            f"{PREFIX}{name.upper()} ist nicht lesbar. Gebraucht wird smtp://name:passwort@host:587 oder smtps://…"
+            f"{PREFIX}{name.upper()} ist nicht lesbar. Gebraucht wird smtp://name:passwort@host:587 oder smtps://…, "
+            "Sonderzeichen im Passwort mit Prozentzeichen: %40 für @, %2F für /, %23 für #."
         )
     return value
 
 
+def _mail_from(name: str, value: str) -> str:
+    _sender, address = parseaddr(value)
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
+        raise _bad(name, value, "eine Mail-Adresse wie bibliothek@example.org oder Bibliothek <bibliothek@example.org>")
+    return value
+
+
 def _database_url(name: str, value: str) -> str:
-    parts = _split(name, value)
-    if parts.scheme not in ("postgresql", "postgres"):
+    parts = _secret_url(value, ("postgresql", "postgres"))
+    if not parts:
         raise BadSetting(
-            f"{PREFIX}{name.upper()} muss mit postgresql:// beginnen. Ohne diese Angabe gilt SQLite im Datenordner."
+            f"{PREFIX}{name.upper()} muss mit postgresql:// beginnen und lesbar sein. "
+            "Ohne diese Angabe gilt SQLite im Datenordner."
         )
     return "postgresql" + value[len(parts.scheme) :]
 
@@ -235,6 +257,7 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     "port": _port,
     "trusted_proxy": _address,
     "smtp_url": _smtp_url,
+    "mail_from": _mail_from,
     "timezone": _zone,
     "language": _language,
     "dnb_url": _source_url,
