@@ -17,7 +17,7 @@ FIELDS = {
     "language", "series", "isbns", "classes", "source",
 }  # fmt: skip
 ROLES = {"aut", "edt", "trl", "ill", "ctb"}
-SOURCES = {"DNB", "K10plus", "lobid"}
+SOURCES = {"dnb", "k10plus", "lobid"}
 # People known by one name, and one group: all others are "Family, Given".
 ONE_NAME = {
     "Achdé", "Catel", "Enzo", "Fabcaro", "Flix", "Jaromír 99", "Jul", "Luz", "Nicoby",
