@@ -8,7 +8,6 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import search
-from bibliothek.catalogue.entries import entry_of
 from bibliothek.catalogue.fields import Origin, TitleFields
 from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
 from bibliothek.catalogue.rules import checked, checked_origin
@@ -25,7 +24,7 @@ def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | 
     title.subjects = [Subject(position=n, name=name) for n, name in enumerate(origin.subjects)]
     db.add(title)
     db.flush()
-    search.index(db, [entry_of(title)], are_new=True)
+    search.index(db, [title], are_new=True)
     return title
 
 
@@ -43,7 +42,7 @@ def edit_title(db: Session, title: Title, fields: TitleFields) -> None:
     db.flush()
     _fill(title, fields, sort_title)
     db.flush()
-    search.index(db, [entry_of(title)])
+    search.index(db, [title])
 
 
 def _fill(title: Title, fields: TitleFields, sort_title: str | None) -> None:
@@ -58,9 +57,9 @@ def _fill(title: Title, fields: TitleFields, sort_title: str | None) -> None:
 def reindex(db: Session) -> int:
     """Build the whole search index anew from the tables; returns how many titles there are."""
     search.forget_all(db)
-    entries = search.all_entries(db)
+    titles = search.all_titles(db)
     count = 0
-    while batch := list(islice(entries, search.BATCH)):
+    while batch := list(islice(titles, search.BATCH)):
         search.index(db, batch, are_new=True)
         count += len(batch)
     return count

@@ -1,143 +1,115 @@
-"""The search index in the two languages of our databases: how a row is written, and how its words are asked for.
+"""The search index in the languages of our two databases: how its rows are written, and how its terms are asked for.
 
-Words come folded (`words.py`), so they hold letters and digits only and nothing of FTS5's or tsquery's own signs; PostgreSQL's
-text search parser is passed by, because it cuts "5e3x" in two where SQLite does not.
+Both take terms as they are: no parser and no dictionary of theirs has a say in what a word is. A term holds letters, digits
+and the marks of `entries.py`, never a quote, so nothing that somebody types can be read as an operator.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from sqlalchemy import Column, Integer, MetaData, Table, TextClause, text
 
-from bibliothek.catalogue.entries import Entry, Wanted
-
-# Asked one after the other, every title is found by the first that fits it; see `search.py`.
-TIERS = ("starts", "title", "title_persons", "starts_soon", "title_soon", "title_persons_soon", "everywhere")
+from bibliothek.catalogue.entries import FILED, LANGUAGE, NAMED, TITLE, Wanted
 
 
-class Dialect(Protocol):
-    """What both sides know. `table` is the index as far as both have it: its one column is the title's number."""
+@dataclass(frozen=True)
+class Dialect:
+    """Statements and signs of one database. `table` knows one column of the index: the title's number."""
 
+    table: Table
     insert: TextClause
     delete: TextClause
     stored: TextClause
-    table: Table
+    match: str
+    quote: str
+    unfinished: str
+    both: str
+    either: str
+    but_not: str
 
-    def row(self, entry: Entry) -> dict[str, Any]:
-        """The parameters of `insert`, in the names of `stored`'s columns."""
-        ...
-
-    def matches(self, name: str) -> TextClause:
-        """SQL: the entry answers the question that is bound under `name`."""
-        ...
-
-    def questions(self, wanted: Wanted) -> dict[str, str]:
-        """A question for each of TIERS, and `every` for all that match at all."""
-        ...
-
-
-class Fts5:
-    """SQLite: https://www.sqlite.org/fts5.html#full_text_query_syntax"""
-
-    insert = text("INSERT INTO title_search (rowid, title, persons, rest) VALUES (:id, :title, :persons, :rest)")
-    delete = text("DELETE FROM title_search WHERE rowid = :id")
-    stored = text("SELECT rowid AS id, title, persons, rest FROM title_search ORDER BY rowid")
-    table = Table("title_search", MetaData(), Column("rowid", Integer))
-
-    def row(self, entry: Entry) -> dict[str, Any]:
-        return {
-            "id": entry.title_id,
-            "title": " ".join(entry.title),
-            "persons": " ".join(entry.persons),
-            "rest": " ".join(entry.rest),
-        }
+    def row(self, title_id: int, terms: Iterable[str]) -> dict[str, int | str]:
+        """The parameters of `insert`, named and written as `stored` reads them; `terms` in order of bytes."""
+        quote = "'" if self.quote == "'" else ""
+        return {"id": title_id, "words": " ".join(f"{quote}{term}{quote}" for term in terms)}
 
     def matches(self, name: str) -> TextClause:
-        return text(f"title_search MATCH :{name}")
+        """SQL: the row answers the question that is bound under `name`."""
+        return text(self.match.format(name=name))
 
-    def questions(self, wanted: Wanted) -> dict[str, str]:
-        whole, soon = self._all(wanted, ""), self._all(wanted, "*")
-        starts = "{title} : (" + self._all(wanted, "", wanted.first) + ")"
-        starts_soon = "{title} : (" + self._all(wanted, "*", wanted.first) + ")"
-        title, title_soon = "{title} : (" + whole + ")", "{title} : (" + soon + ")"
-        both, both_soon = "{title persons} : (" + whole + ")", "{title persons} : (" + soon + ")"
-        return {
-            "starts": starts,
-            "title": f"({title}) NOT ({starts})",
-            "title_persons": f"({both}) NOT ({title})",
-            "starts_soon": f"({starts_soon}) NOT ({both})",
-            "title_soon": f"({title_soon}) NOT (({both}) OR ({starts_soon}))",
-            "title_persons_soon": f"({both_soon}) NOT (({both}) OR ({title_soon}))",
-            "everywhere": f"({soon}) NOT ({both_soon})",
-            "every": soon,
-        }
+    def questions(self, wanted: Wanted, language: str | None = None) -> dict[str, str]:
+        """A question for every tier of `search.TIERS`, each without the hits of those before.
 
-    def _all(self, wanted: Wanted, end: str, first: int | None = None) -> str:
-        last = len(wanted.words) - 1
-        return " AND ".join(
-            self._one(word, "^" if n == first else "", end if n == last else "") for n, word in enumerate(wanted.words)
+        `surely` asks for all titles with these words as they are, `every` also for those in which the last one goes on.
+        """
+        also = [self._term((language,), LANGUAGE)] if language else []
+        whole = self._join(self._term((wanted.whole,)), *also)
+        title, named, surely = (self._all(wanted, mark, False, also) for mark in (TITLE, NAMED, ""))
+        title_soon, named_soon, every = (self._all(wanted, mark, True, also) for mark in (TITLE, NAMED, ""))
+        starts, starts_soon = (
+            self._join(self._filed(wanted, False), title),
+            self._join(self._filed(wanted, True), title_soon),
         )
-
-    def _one(self, spellings: tuple[str, ...], start: str, end: str) -> str:
-        return "(" + " OR ".join(f'{start}"{word}"{end}' for word in spellings) + ")"
-
-
-class Tsvector:
-    """PostgreSQL: https://www.postgresql.org/docs/current/datatype-textsearch.html
-
-    Title, persons and rest are the weights A, B and C; the filing word stands a second time with a caret before it.
-    """
-
-    insert = text("INSERT INTO title_search (title_id, words) VALUES (:id, CAST(:words AS tsvector))")
-    delete = text("DELETE FROM title_search WHERE title_id = :id")
-    stored = text("SELECT title_id AS id, CAST(words AS text) AS words FROM title_search ORDER BY title_id")
-    table = Table("title_search", MetaData(), Column("title_id", Integer))
-
-    def row(self, entry: Entry) -> dict[str, Any]:
-        """The tsvector as PostgreSQL itself would write it: words in order of their bytes, places with weights."""
-        places: dict[str, list[str]] = {}
-        parts = [
-            (("^" + word for word in entry.title[:1]), "1A"),
-            (entry.title, "1A"),
-            (entry.persons, "2B"),
-            (entry.rest, "3C"),
-        ]
-        for words, place in parts:
-            for word in words:
-                places.setdefault(word, []).append(place)
-        ordered = sorted(places.items(), key=lambda pair: pair[0].encode())
-        return {"id": entry.title_id, "words": " ".join(f"'{word}':{','.join(at)}" for word, at in ordered)}
-
-    def matches(self, name: str) -> TextClause:
-        return text(f"title_search.words @@ CAST(:{name} AS tsquery)")
-
-    def questions(self, wanted: Wanted) -> dict[str, str]:
-        title, title_soon = self._all(wanted, "A"), self._all(wanted, "*A")
-        both, both_soon = self._all(wanted, "AB"), self._all(wanted, "*AB")
-        starts, starts_soon = self._all(wanted, "A", wanted.first), self._all(wanted, "*A", wanted.first)
         return {
-            "starts": starts,
-            "title": f"{title} & !({starts})",
-            "title_persons": f"{both} & !({title})",
-            "starts_soon": f"{starts_soon} & !({both})",
-            "title_soon": f"{title_soon} & !({both} | {starts_soon})",
-            "title_persons_soon": f"{both_soon} & !({both} | {title_soon})",
-            "everywhere": f"{self._all(wanted, '*')} & !({both_soon})",
-            "every": self._all(wanted, "*"),
+            "whole": whole,
+            "starts": self._less(starts, whole),
+            "title": self._less(title, whole, starts),
+            "named": self._less(named, title),
+            "starts_soon": self._less(starts_soon, named),
+            "title_soon": self._less(title_soon, named, starts_soon),
+            "named_soon": self._less(named_soon, named, title_soon),
+            "elsewhere": self._less(surely, named_soon),
+            "elsewhere_soon": self._less(every, named_soon, surely),
+            "surely": surely,
+            "every": every,
         }
 
-    def _all(self, wanted: Wanted, end: str, first: int | None = None) -> str:
-        last = len(wanted.words) - 1
-        inner = end.lstrip("*")
-        each = (
-            self._one(word, "^" if n == first else "", end if n == last else inner)
-            for n, word in enumerate(wanted.words)
-        )
-        return "(" + " & ".join(each) + ")"
+    def _all(self, wanted: Wanted, mark: str, soon: bool, also: list[str]) -> str:
+        *words, last = wanted.words
+        ends = soon and wanted.unfinished
+        return self._join(*(self._term(word, mark) for word in words), self._term(last, mark, ends), *also)
 
-    def _one(self, spellings: tuple[str, ...], start: str, end: str) -> str:
-        return "(" + " | ".join(f"'{start}{word}'" + (f":{end}" if end else "") for word in spellings) + ")"
+    def _filed(self, wanted: Wanted, soon: bool) -> str:
+        is_last = wanted.first == len(wanted.words) - 1
+        return self._term(wanted.words[wanted.first], FILED, soon and wanted.unfinished and is_last)
+
+    def _term(self, spellings: tuple[str, ...], mark: str = "", unfinished: bool = False) -> str:
+        end = self.unfinished if unfinished else ""
+        return "(" + self.either.join(f"{self.quote}{mark}{word}{self.quote}{end}" for word in spellings) + ")"
+
+    def _join(self, *questions: str) -> str:
+        return "(" + self.both.join(questions) + ")"
+
+    def _less(self, question: str, *others: str) -> str:
+        return f"{question}{self.but_not}({self.either.join(others)})"
 
 
-DIALECTS: dict[str, Dialect] = {"sqlite": Fts5(), "postgresql": Tsvector()}
+DIALECTS = {
+    # https://www.sqlite.org/fts5.html#full_text_query_syntax
+    "sqlite": Dialect(
+        table=Table("title_search", MetaData(), Column("rowid", Integer)),
+        insert=text("INSERT INTO title_search (rowid, words) VALUES (:id, :words)"),
+        delete=text("DELETE FROM title_search WHERE rowid = :id"),
+        stored=text("SELECT rowid AS id, words FROM title_search"),
+        match="title_search MATCH :{name}",
+        quote='"',
+        unfinished="*",
+        both=" AND ",
+        either=" OR ",
+        but_not=" NOT ",
+    ),
+    # https://www.postgresql.org/docs/current/datatype-textsearch.html
+    "postgresql": Dialect(
+        table=Table("title_search", MetaData(), Column("title_id", Integer)),
+        insert=text("INSERT INTO title_search (title_id, words) VALUES (:id, CAST(:words AS tsvector))"),
+        delete=text("DELETE FROM title_search WHERE title_id = :id"),
+        stored=text("SELECT title_id AS id, CAST(words AS text) AS words FROM title_search"),
+        match="title_search.words @@ CAST(:{name} AS tsquery)",
+        quote="'",
+        unfinished=":*",
+        both=" & ",
+        either=" | ",
+        but_not=" & !",
+    ),
+}

@@ -1,4 +1,12 @@
-"""What the search index holds about a title, and what somebody looks for: the two sides of a search, as words. Pure."""
+"""What the search index holds about a title, and what somebody looks for: the two sides of a search, as terms. Pure.
+
+A term is a folded word (`words.py`), found anywhere in the record. Where it stands is part of the term, so that "only in
+titles" reads the short list of `=haus` instead of sifting all hits of `haus`:
+
+- `haus` anywhere, `~haus` in the title or a person's name, `=haus` in the title, `^haus` the word it is filed under,
+- `#das_haus`, `#haus` the whole title, as it stands and as it is filed,
+- `@de` its language.
+"""
 
 from __future__ import annotations
 
@@ -10,58 +18,60 @@ import isbnlib
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.words import both_spellings, fold, spellings, typed_words, without_article
 
+NAMED, TITLE, FILED, WHOLE, LANGUAGE = "~", "=", "^", "#", "@"
+JOINT = "_"
+# PostgreSQL takes words of 2046 bytes; a whole title as one term is cut long before.
+_LONGEST_WHOLE = 200
+
 # More than anybody types; what comes after is not looked for.
 _LONGEST_QUERY = 200
 _MOST_WORDS = 12
 _LONGEST_ISBN = 40
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The words of a title (filing word first), of its persons, and of all the rest; each word once."""
-
-    title_id: int
-    title: tuple[str, ...]
-    persons: tuple[str, ...]
-    rest: tuple[str, ...]
+# Fewer digits of an ISBN than these fit half the library, and take long to gather.
+_LEAST_DIGITS = 8
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Words that must all be there, each in one of its spellings, the last one perhaps unfinished.
+    """Words that must all be there, each in one of its spellings; the last one may be the beginning of a longer word.
 
-    A title called exactly so is filed under `key`, or under `filed` when it has the same article; `first` is the place
-    of the filing word among `words`.
+    `whole` is the term of a title called exactly so, `first` the place of the filing word among `words`.
     """
 
     words: tuple[tuple[str, ...], ...]
-    key: str
-    filed: str
-    article: str
+    whole: str
     first: int
+    unfinished: bool
 
 
-def entry_of(title: Title) -> Entry:
-    """What a title, loaded with its parts, can be found by."""
-    rest = [
-        title.subtitle,
-        *(part.series for part in title.series),
-        *(part.number for part in title.series),
-        *(subject.name for subject in title.subjects),
-        title.publisher,
-        str(title.year or ""),
-        *(isbn.isbn for isbn in title.isbns),
-    ]
-    return Entry(
-        title.id,
-        tuple(dict.fromkeys([*fold(title.sort_title), *both_spellings(title.title)])),
-        _words(person.name for person in title.contributors),
-        _words(rest),
+def terms_of(title: Title) -> list[str]:
+    """What a title, loaded with its parts, can be found by, in order of bytes and each once."""
+    filed, full = fold(title.sort_title), both_spellings(title.title)
+    named = {*full, *_words(person.name for person in title.contributors)}
+    rest = _words(
+        [
+            title.subtitle,
+            *(part.series for part in title.series),
+            *(part.number for part in title.series),
+            *(subject.name for subject in title.subjects),
+            title.publisher,
+            str(title.year or ""),
+            *(isbn.isbn for isbn in title.isbns),
+        ]
     )
+    terms = {*named, *rest, *(NAMED + word for word in named), *(TITLE + word for word in full)}
+    terms |= {FILED + word for word in filed[:1]} | {_whole(filed), _whole(fold(title.title))}
+    if title.language:
+        terms.add(LANGUAGE + title.language)
+    return sorted(terms - {WHOLE}, key=str.encode)
 
 
-def _words(texts: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for part in texts if part for word in both_spellings(part)))
+def _words(texts: Iterable[str | None]) -> set[str]:
+    return {word for text in texts if text for word in both_spellings(text)}
+
+
+def _whole(words: list[str]) -> str:
+    return WHOLE + JOINT.join(words)[:_LONGEST_WHOLE]
 
 
 def wanted(q: str) -> Wanted | None:
@@ -72,9 +82,8 @@ def wanted(q: str) -> Wanted | None:
     if not words:
         return None
     bare = [word[0] for word in words]
-    filed = without_article(bare)
-    article = " ".join(bare[: len(bare) - len(filed)])
-    return Wanted(words, " ".join(bare), " ".join(filed), article, len(bare) - len(filed))
+    first = len(bare) - len(without_article(bare))
+    return Wanted(words, _whole(bare), first, not _looks_like_isbn(bare[-1]) or len(bare[-1]) >= _LEAST_DIGITS)
 
 
 def typed_isbn(q: str) -> str | None:
@@ -85,4 +94,8 @@ def typed_isbn(q: str) -> str | None:
     if whole:
         return str(whole)
     digits = "".join(typed_words(q))
-    return digits if digits.isascii() and digits.isdecimal() and digits.startswith(("978", "979")) else None
+    return digits if _looks_like_isbn(digits) else None
+
+
+def _looks_like_isbn(word: str) -> bool:
+    return len(word) > 3 and word.isascii() and word.isdecimal() and word.startswith(("978", "979"))

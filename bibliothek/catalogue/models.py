@@ -22,10 +22,10 @@ class Title(Base):
     sort_title: Mapped[str] = mapped_column(index=True)
     publisher: Mapped[str | None]
     place: Mapped[str | None]
-    year: Mapped[int | None]
+    year: Mapped[int | None] = mapped_column(index=True)
     edition: Mapped[str | None]
     pages: Mapped[int | None]
-    language: Mapped[str | None]
+    language: Mapped[str | None] = mapped_column(index=True)
     # Where the record came from ("dnb", "openlibrary"), with a link to it there; None when a person typed it.
     source: Mapped[str | None]
     source_url: Mapped[str | None]

@@ -2,10 +2,219 @@
 
 from __future__ import annotations
 
-from bibliothek.catalogue.fields import Part, Person, TitleFields
-from bibliothek.catalogue.models import Title
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    bindparam,
+    func,
+    select,
+)
+from sqlalchemy.orm import Session, selectinload
+
+from bibliothek.catalogue import search as index
+from bibliothek.catalogue.dialects import DIALECTS
+from bibliothek.catalogue.entries import wanted
+from bibliothek.catalogue.fields import Part, Person, TitleAnswer, TitleFields
+from bibliothek.catalogue.models import Contributor, SeriesPart, Title, TitleIsbn
+from bibliothek.catalogue.search import CAP, AnySelect
+from bibliothek.catalogue.wording import byline
+from bibliothek.i18n import _
+from bibliothek.problems import NotFound
 
 OWN_COLUMNS = ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
+T = TypeVar("T")
+Sort = Literal["relevance", "title", "newest", "year"]
+# Numbers of titles are 32 bits wide on PostgreSQL; a larger one is nobody's.
+LARGEST_ID = 2**31 - 1
+
+
+class NoSuchTitle(NotFound):
+    """No title has this number, or not any more."""
+
+    code = "unknown-title"
+
+    def __init__(self) -> None:
+        super().__init__(_("Diesen Titel gibt es hier nicht (mehr)."))
+
+
+class TitleRow(NamedTuple):
+    """A title in a list; `byline` is ready for display."""
+
+    id: int
+    title: str
+    subtitle: str | None
+    byline: str
+    publisher: str | None
+    year: int | None
+    language: str | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A part of what was found. `total` is exact up to 2,000; beyond, it is 2000 and `more` is true."""
+
+    rows: list[TitleRow]
+    total: int
+    more: bool
+
+
+class HasCopies(Protocol):
+    """How many copies a title has, and how many of them can be lent now (lending.queries.Availability)."""
+
+    @property
+    def available(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
+
+# Between a name and its role, and between persons: control characters, which no stored text holds.
+_UNIT, _RECORD = "\x1f", "\x1e"
+
+
+def search(
+    db: Session,
+    q: str | None,
+    *,
+    only: ColumnElement[bool] | None = None,
+    values: Mapping[str, Any] | None = None,
+    language: str | None = None,
+    sort: Sort = "relevance",
+    offset: int = 0,
+    limit: int = 20,
+) -> Found:
+    """Titles in which all words of `q` stand, best match first; without `q` all titles, newest first.
+
+    The last word may be unfinished, an ISBN may be typed in any form; a `q` without letter or digit finds nothing.
+    `only` is a further condition on Title, `values` what its bindparams stand for, `language` ISO 639-1. Statements are
+    kept, so an `only` that is the same object each time saves the time of building them. At most the first 2,000 hits of a
+    `q` can be paged through.
+    """
+    connection = db.connection()
+    asked: dict[str, Any] = dict(values or {})
+    if language:
+        asked["language"] = language
+    if q:
+        words = wanted(q)
+        if words is None:
+            return Found([], 0, False)
+        asked |= index.dialect_of(connection).questions(words, language)
+        limit = max(0, min(limit, CAP - offset))
+    page, count = _statements(connection.dialect.name, bool(q), sort, bool(language), only)
+    rows = connection.execute(page, {**asked, "limit": limit, "offset": offset}).all() if limit else []
+    total = rows[0].total if rows else connection.execute(count, asked).scalar_one()
+    return Found([_row(row) for row in rows], min(total, CAP), total > CAP)
+
+
+def _row(row: Any) -> TitleRow:
+    people = [Person(*person.split(_UNIT)) for person in row.persons.split(_RECORD)] if row.persons else []
+    return TitleRow(row.id, row.title, row.subtitle, byline(people), row.publisher, row.year, row.language)
+
+
+@lru_cache(maxsize=128)
+def _statements(
+    dialect: str, has_words: bool, sort: Sort, has_language: bool, only: ColumnElement[bool] | None
+) -> tuple[AnySelect, AnySelect]:
+    """SQL for a page of titles with the total in every row, and for the total alone.
+
+    Kept, because putting such a statement together takes longer than running it.
+    """
+    if has_words:
+        count = index.counted(DIALECTS[dialect], only)
+        page = _best(dialect, only) if sort == "relevance" else _sorted(index.newest(DIALECTS[dialect], only), sort)
+    else:
+        conditions = [] if only is None else [only]
+        if has_language:
+            conditions.append(Title.language == bindparam("language"))
+        count = index.up_to_cap(select(Title.id).where(*conditions))
+        page = _paged(_columns().where(*conditions), sort)
+    return page.add_columns(count.scalar_subquery().label("total")), count
+
+
+def _columns() -> AnySelect:
+    return select(
+        Title.id, Title.title, Title.subtitle, Title.publisher, Title.year, Title.language, _persons().label("persons")
+    )
+
+
+def _persons() -> Any:
+    """SQL: all persons of a title in one text, in their order."""
+    person = (Contributor.name + _UNIT + Contributor.role).label("person")
+    one = select(person).where(Contributor.title_id == Title.id).order_by(Contributor.position).correlate(Title)
+    persons = one.subquery()
+    return select(func.aggregate_strings(persons.c.person, _RECORD)).select_from(persons).scalar_subquery()
+
+
+def _best(dialect: str, only: ColumnElement[bool] | None) -> AnySelect:
+    hits = _page_of(index.ranked(DIALECTS[dialect], only)).subquery()
+    return _columns().join_from(hits, Title, Title.id == hits.c.id).order_by(hits.c.tier, Title.id.desc())
+
+
+def _sorted(hits: AnySelect, sort: Sort) -> AnySelect:
+    found = hits.subquery()
+    return _paged(_columns().join_from(found, Title, Title.id == found.c.id), sort)
+
+
+def _paged(page: AnySelect, sort: Sort) -> AnySelect:
+    paged: AnySelect = _page_of(page.order_by(*_ORDERS.get(sort, _ORDERS["newest"])))
+    return paged
+
+
+def _page_of(rows: Any) -> Any:
+    """`rows`, a Select or a UNION of them, from :offset on and no more than :limit."""
+    return rows.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
+
+
+_ORDERS: dict[str, tuple[Any, ...]] = {
+    "newest": (Title.id.desc(),),
+    "title": (Title.sort_title, Title.id),
+    "year": (Title.year.desc().nulls_last(), Title.id.desc()),
+}
+
+
+def recent(db: Session, limit: int = 18) -> list[TitleRow]:
+    """The titles that came last."""
+    return search(db, None, limit=limit).rows
+
+
+def count_titles(db: Session) -> int:
+    return db.scalar(select(func.count(Title.id))) or 0
+
+
+def languages(db: Session) -> list[str]:
+    """The languages there are titles in. Hops through the index instead of reading every title."""
+    first = select(func.min(Title.language).label("language")).cte(recursive=True)
+    following = select(func.min(Title.language)).where(Title.language > first.c.language).scalar_subquery()
+    every = first.union_all(select(following).where(first.c.language.is_not(None)))
+    return [code for code in db.connection().execute(select(every.c.language)).scalars() if code]
+
+
+def title(db: Session, title_id: int) -> Title:
+    """The title with its persons, series, ISBNs and subjects. Raises NoSuchTitle."""
+    parts = (Title.contributors, Title.series, Title.isbns, Title.subjects)
+    found = (
+        db.get(Title, title_id, options=[selectinload(part) for part in parts]) if 0 < title_id <= LARGEST_ID else None
+    )
+    if found is None:
+        raise NoSuchTitle
+    return found
+
+
+def titles_by_isbn(db: Session, isbn13: str) -> Sequence[Title]:
+    """The titles with this ISBN, oldest first, with their persons; two editions may share one."""
+    query = select(Title).join(TitleIsbn, TitleIsbn.title_id == Title.id).where(TitleIsbn.isbn == isbn13)
+    return db.scalars(query.options(selectinload(Title.contributors)).order_by(Title.id)).unique().all()
+
+
+def bylines(db: Session, ids: Sequence[int]) -> dict[int, str]:
+    """Who made these titles, ready for display; a title without persons has an empty text."""
+    persons = _grouped(db.connection(), _PERSONS_OF, ids, Person) if ids else {}
+    return {title_id: byline(persons.get(title_id, ())) for title_id in ids}
 
 
 def fields_of(title: Title) -> TitleFields:
@@ -16,3 +225,54 @@ def fields_of(title: Title) -> TitleFields:
         series=tuple(Part(part.series, part.number) for part in title.series),
         isbns=tuple(isbn.isbn for isbn in title.isbns),
     )
+
+
+def title_answers(db: Session, ids: Sequence[int], copies: Mapping[int, HasCopies]) -> list[TitleAnswer]:
+    """The titles with these numbers as the API shows them, in this order; `copies` is `lending.queries.availability`."""
+    if not ids:
+        return []
+    connection = db.connection()
+    titles = {row.id: row for row in connection.execute(_PLAIN, {"ids": ids})}
+    persons = _grouped(connection, _PERSONS_OF, ids, Person)
+    series = _grouped(connection, _SERIES_OF, ids, Part)
+    isbns = _grouped(connection, _ISBNS_OF, ids, str)
+    return [
+        TitleAnswer(
+            **titles[title_id]._mapping,
+            contributors=tuple(persons.get(title_id, ())),
+            series=tuple(series.get(title_id, ())),
+            isbns=tuple(isbns.get(title_id, ())),
+            available=copies[title_id].available,
+            total=copies[title_id].total,
+        )
+        for title_id in ids
+        if title_id in titles
+    ]
+
+
+_IDS = bindparam("ids", expanding=True, type_=Integer)
+_PLAIN = select(Title.id, *(getattr(Title, name) for name in OWN_COLUMNS)).where(Title.id.in_(_IDS))
+_PERSONS_OF = (
+    select(Contributor.title_id, Contributor.name, Contributor.role)
+    .where(Contributor.title_id.in_(_IDS))
+    .order_by(Contributor.title_id, Contributor.position)
+)
+_SERIES_OF = (
+    select(SeriesPart.title_id, SeriesPart.series, SeriesPart.number)
+    .where(SeriesPart.title_id.in_(_IDS))
+    .order_by(SeriesPart.title_id, SeriesPart.position)
+)
+_ISBNS_OF = (
+    select(TitleIsbn.title_id, TitleIsbn.isbn)
+    .where(TitleIsbn.title_id.in_(_IDS))
+    .order_by(TitleIsbn.title_id, TitleIsbn.position)
+)
+
+
+def _grouped(
+    connection: Connection, query: AnySelect, ids: Sequence[int], make: Callable[..., T]
+) -> dict[int, list[T]]:
+    found: dict[int, list[T]] = {}
+    for title_id, *values in connection.execute(query, {"ids": ids}):
+        found.setdefault(title_id, []).append(make(*values))
+    return found

@@ -8,10 +8,10 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# The search index: one row a title, folded words (bibliothek/catalogue/dialects.py). FTS5 on SQLite, tsvector on PostgreSQL.
+# The search index: one row a title, its terms (bibliothek/catalogue/entries.py). FTS5 on SQLite, tsvector on PostgreSQL.
 SEARCH_SQLITE = """
 CREATE VIRTUAL TABLE title_search USING fts5(
-    title, persons, rest, tokenize = "unicode61 remove_diacritics 2", prefix = '1 2 3'
+    words, detail = none, columnsize = 0, tokenize = "ascii tokenchars '~=^#@_'", prefix = '1 2 3 4'
 )
 """
 SEARCH_POSTGRESQL = """
@@ -108,7 +108,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_title")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_title_language"), "title", ["language"], unique=False)
     op.create_index(op.f("ix_title_sort_title"), "title", ["sort_title"], unique=False)
+    op.create_index(op.f("ix_title_year"), "title", ["year"], unique=False)
     op.create_table(
         "browser_session",
         sa.Column("token_hash", sa.String(), nullable=False),
