@@ -51,6 +51,7 @@ def test_every_line_has_the_same_fields(records: list[Record]) -> None:
     assert all(record.keys() == FIELDS for record in records)
     for record in records:
         assert record["title"]
+        assert record["classes"]
         assert re.fullmatch(r"[a-z]{2}", record["language"])
         assert record["source"]["name"] in SOURCES
         assert record["year"] is None or 1800 <= record["year"] <= 2026
