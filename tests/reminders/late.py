@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from bibliothek.copies.models import Copy
 from bibliothek.lending import actions as lending
 from bibliothek.lending.actions import OpenLoan
+from bibliothek.lending.queries import loans_of
 from bibliothek.mail import outbox
 from bibliothek.mail.models import Mail
 from bibliothek.mail.outbox import Delivered
@@ -63,8 +64,6 @@ def deliver(library: Library) -> Delivered:
 
 def bring_back(library: Library, member_id: int, books: int) -> None:
     """The member brings so many of their books."""
-    from bibliothek.lending.queries import loans_of
-
     with library.database.writing() as db:
         for loan in loans_of(db, member_id)[:books]:
             lending.give_back(db, db.get_one(Copy, loan.copy_id), library.clock())

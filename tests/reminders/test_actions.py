@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -64,8 +65,6 @@ def test_a_message_names_no_title_and_loads_nothing(both: Library, box: Postbox)
 
 
 def test_an_english_library_writes_in_english(library: Library) -> None:
-    from dataclasses import replace
-
     settings = replace(library.settings, language="en")
     said = actions.message(TEMPLATES, settings, "Library", "Mitglied 1", 2)
     assert 'lang="en"' in said.html

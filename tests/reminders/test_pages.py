@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
 
-from bibliothek.mail import outbox
+from bibliothek.mail import outbox, rounds
 from bibliothek.members.models import Member
 from bibliothek.reminders import pages
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
 from tests.mail.server import Postbox, free_port, wait_for
-from tests.reminders.late import bring_back, deliver, late, late_member, mails, with_mail
+from tests.reminders.late import bring_back, deliver, late, late_member, mails, remind, with_mail
 
 DESK = "/verwaltung/erinnerungen"
 
@@ -176,8 +177,6 @@ def test_a_book_that_came_back_while_the_page_was_open_is_not_reminded(
 
 
 def test_a_link_that_leads_nowhere_is_said(library: Library, box: Postbox) -> None:
-    from dataclasses import replace
-
     mailing = with_mail(library, box.url)
     local = replace(mailing, settings=replace(mailing.settings, base_url="http://localhost:8000"))
     with local.client() as client:
@@ -221,9 +220,6 @@ def test_the_desk_asks_as_much_for_twenty_late_members_as_for_ten(mailing: Libra
 
 
 def test_the_server_sends_what_waits_by_itself(mailing: Library, box: Postbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bibliothek.mail import rounds
-    from tests.reminders.late import remind
-
     monkeypatch.setattr(rounds, "FIRST_AFTER", 0.01)
     monkeypatch.setattr(rounds, "EVERY", 0.05)
     late_member(mailing, loans=2)

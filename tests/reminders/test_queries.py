@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 from sqlalchemy.orm import Session
 
 from bibliothek.copies.models import Copy
 from bibliothek.lending import actions as lending
 from bibliothek.lending.models import Borrower
 from bibliothek.members import actions as members
+from bibliothek.reminders.models import Reminder
 from bibliothek.reminders.queries import check, overdue_by_member
 from tests import make
 from tests.conftest import Library
 from tests.mail.server import Postbox
-from tests.reminders.late import deliver, late, late_member, remind, with_mail
+from tests.reminders.late import deliver, late, late_member, remind, remind_in, with_mail
 
 
 def test_a_loan_is_late_from_the_day_after_it_is_due(db: Session) -> None:
@@ -102,8 +103,6 @@ def test_check_finds_nothing_in_a_sound_library(both: Library, box: Postbox) -> 
 
 
 def test_check_finds_a_reminder_that_outlived_its_loan(db: Session, both: Library) -> None:
-    from tests.reminders.late import remind_in
-
     loan = late(db)
     remind_in(db, both)
     other = make.member(db)
@@ -111,20 +110,12 @@ def test_check_finds_a_reminder_that_outlived_its_loan(db: Session, both: Librar
     lending.give_back(db, copy, make.NOW)
     assert check(db) == []
     db.execute(insert(Borrower).values(loan_id=loan.id, member_id=other.id))
-    remind_again = remind_in(db, both)
-    assert remind_again.messages == 0
-    from bibliothek.reminders.models import Reminder
-
     db.add(Reminder(loan_id=loan.id, stage="overdue", created_at=make.NOW))
     db.flush()
     assert check(db) == [f"reminder of loan {loan.id}"]
 
 
 def test_check_finds_a_mail_that_goes_to_somebody_else(db: Session, both: Library) -> None:
-    from sqlalchemy import update
-
-    from tests.reminders.late import remind_in
-
     loan = late(db)
     mail_ids = remind_in(db, both).mail_ids
     other = members.add_member(db, "Mitglied X", None, "member", make.NOW)
