@@ -19,10 +19,15 @@ from sqlalchemy.orm import Session
 
 from bibliothek import __version__
 from bibliothek.db import Database, open_database
+from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
+from bibliothek.library import pages as library_pages
 from bibliothek.library.models import Library
 from bibliothek.mail.rounds import Rounds
+from bibliothek.members import api as members_api
+from bibliothek.members import pages as members_pages
 from bibliothek.members import queries as members
+from bibliothek.members import sign_in_pages
 from bibliothek.reminders import actions as reminders
 from bibliothek.reminders import api as reminders_api
 from bibliothek.reminders import pages as reminders_pages
@@ -91,6 +96,11 @@ def create_app(
 def routers() -> list[Any]:
     """Every feature's pages and API, in the order of the house."""
     return [
+        library_pages.router,
+        sign_in_pages.router,
+        members_pages.router,
+        members_api.api,
+        kiosk_pages.router,
         reminders_pages.router,
         reminders_api.api,
     ]

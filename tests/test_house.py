@@ -57,12 +57,12 @@ def may_import(importer: str, imported: str) -> bool:
         return True
     if feature in GROUND:
         return False
-    is_handler = part in ("pages", "api", "stream")
+    is_handler = part.endswith(("pages", "api", "stream"))
     if feature == "web":
         return False
     if other == "web":
         return is_handler
-    if other_part in ("pages", "api"):
+    if other_part.endswith(("pages", "api")):
         return False
     if is_handler or feature in ON_TOP:
         return other in ORDER + ON_TOP

@@ -16,8 +16,9 @@ from bibliothek.library import actions as library
 from bibliothek.library.queries import library_for_change
 from bibliothek.mail import outbox
 from bibliothek.mail.models import Mail
+from bibliothek.members import queries
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
-from bibliothek.members.queries import NoSuchMember, has_admin, member_by_email
+from bibliothek.members.queries import has_admin, member_by_email
 from bibliothek.members.rules import LONGEST_NAME, clean_name, folded
 from bibliothek.problems import Invalid, Problem
 from bibliothek.tokens import hashed, new_token
@@ -198,9 +199,8 @@ def add_token(db: Session, name: str, role: str, now: datetime) -> str:
 def _member_for_change(db: Session, member_id: int, role: str) -> Member:
     """The member, locked, who will have `role` from now on. Raises NoSuchMember, LastAdmin."""
     library_for_change(db)
-    member = db.get(Member, member_id, with_for_update=True, populate_existing=True)
-    if member is None:
-        raise NoSuchMember
+    member = queries.member(db, member_id)
+    db.refresh(member, with_for_update=True)
     if member.role == "admin" and role != "admin":
         others = exists().where(Member.role == "admin", Member.id != member_id)
         if not db.scalar(select(others)):

@@ -17,6 +17,9 @@ from bibliothek.members.rules import folded
 from bibliothek.problems import NotFound
 from bibliothek.tokens import hashed
 
+# What a database number holds; a larger one in an address is nobody's.
+LARGEST_ID = 2**31
+
 
 class NoSuchMember(NotFound):
     """No member has this number."""
@@ -79,7 +82,7 @@ def token_role(db: Session, token_hash: str) -> tuple[int, str] | None:
 
 def member(db: Session, member_id: int) -> Member:
     """Raises NoSuchMember."""
-    found = db.get(Member, member_id)
+    found = db.get(Member, member_id) if 0 < member_id < LARGEST_ID else None
     if found is None:
         raise NoSuchMember
     return found
@@ -152,7 +155,7 @@ def members_by_id(db: Session, ids: Collection[int]) -> Sequence[Member]:
 def with_card(db: Session, ids: Collection[int]) -> dict[int, datetime]:
     """Of these members, those who have a valid card, with the instant it was made."""
     valid = select(Card.member_id, func.max(Card.created_at)).where(Card.member_id.in_(ids), Card.revoked_at.is_(None))
-    rows = db.execute(valid.group_by(Card.member_id)).tuples()
+    rows = db.execute(valid.group_by(Card.member_id))
     return {member_id: made for member_id, made in rows if member_id is not None}
 
 

@@ -22,6 +22,9 @@ MOST_TRIES = 5
 ADDRESS_LIMITS = ((3, timedelta(minutes=10)), (12, timedelta(days=1)))
 # For one network: a whole group may sit behind one address.
 NETWORK_LIMIT = (30, timedelta(minutes=10))
+# Codes of the first run: half a trillion, so this is against nuisance more than against luck.
+SETUP_NETWORK_LIMIT = (10, timedelta(minutes=10))
+SETUP_LIMIT = (100, timedelta(minutes=10))
 # Sign-ins are kept this long, to be counted; then they are forgotten.
 COUNTED = timedelta(days=1)
 # A button pressed twice arrives within this time.
@@ -81,8 +84,6 @@ def keyed_hash(key: bytes, purpose: str, text: str) -> str:
     return hmac.digest(key, f"{purpose}\0{text}".encode(), hashlib.sha256).hex()
 
 
-def token_for_press(key: bytes, purpose: str, *parts: str) -> str:
-    """A 256-bit token that a second press of the same button gets again, and that nobody without the key can make."""
-    return (
-        urlsafe_b64encode(hmac.digest(key, "\0".join((purpose, *parts)).encode(), hashlib.sha256)).decode().rstrip("=")
-    )
+def keyed_token(key: bytes, *parts: str) -> str:
+    """A token of 256 bits that is the same for the same parts, and that nobody without the key can make."""
+    return urlsafe_b64encode(hmac.digest(key, "\0".join(parts).encode(), hashlib.sha256)).decode().rstrip("=")

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek.i18n import _
 from bibliothek.library.queries import library_for_change
+from bibliothek.members.actions import start_session
 from bibliothek.members.models import BrowserSession, Member, SignIn
 from bibliothek.members.queries import member_by_email
 from bibliothek.members.rules import (
@@ -25,7 +26,10 @@ from bibliothek.members.rules import (
     LINK_LASTS,
     MOST_TRIES,
     NETWORK_LIMIT,
+    SETUP_LIMIT,
+    SETUP_NETWORK_LIMIT,
     keyed_hash,
+    keyed_token,
 )
 from bibliothek.problems import Invalid, Problem
 from bibliothek.tokens import hashed, new_token
@@ -85,10 +89,18 @@ class Mailed:
 
 @dataclass(frozen=True)
 class Entry:
-    """Somebody may come in, and go on to `return_to`."""
+    """Somebody has come in; they go on to `return_to`, None for wherever people go."""
 
-    member: Member
+    member_id: int
     return_to: str | None
+
+
+def token_for_press(key: bytes, purpose: str, press: str, *parts: str) -> str:
+    """A fresh token for a browser. The same `press` (a form's `once` field, random itself) gives the same one again.
+
+    A button pressed twice loses the first answer with its cookie: the second answer has to bring the same.
+    """
+    return keyed_token(key, purpose, press, *parts) if press else new_token()
 
 
 def new_mailed() -> Mailed:
@@ -113,7 +125,8 @@ def begin(
     """
     library_for_change(db)
     forget(db, now)
-    if db.scalar(select(exists().where(SignIn.browser_hash == hashed(browser)))):
+    just_now = SignIn.created_at > now - DOUBLE_PRESS
+    if db.scalar(select(exists().where(SignIn.browser_hash == hashed(browser), just_now))):
         return None
     address_hash, network_hash = keyed_hash(key, "address", email), keyed_hash(key, "network", network)
     _refuse_too_many(db, address_hash, network_hash, now)
@@ -143,44 +156,93 @@ def new_link(db: Session, member: Member, now: datetime, lasts: timedelta = LINK
     return token
 
 
-def use_link(db: Session, token: str, now: datetime) -> Entry:
-    """Let in whoever opened the link. Of two at once one gets in. Raises LinkSpent."""
+def use_link(db: Session, link: str, session: str, now: datetime) -> Entry:
+    """Let in whoever opened the link: their browser's new cookie is `session`. Of two at once one gets in.
+
+    `session` is a fresh token; that of the same press twice (rules.token_for_press) is let in again. Raises LinkSpent.
+    """
+    this_one = SignIn.link_hash == hashed(link)
     row = db.execute(
         update(SignIn)
-        .where(SignIn.link_hash == hashed(token), _usable(now))
+        .where(this_one, SignIn.used_at.is_(None), SignIn.expires_at > now, SignIn.member_id.is_not(None))
         .values(used_at=now)
         .returning(SignIn.member_id, SignIn.return_to)
     ).first()
-    if row is None:
+    if row:
+        return _come_in(db, row.member_id, row.return_to, session, now)
+    entry = _pressed_before(db, this_one, session, now)
+    if entry is None:
         raise LinkSpent
-    return Entry(db.get_one(Member, row.member_id), row.return_to)
+    return entry
 
 
-def use_code(db: Session, browser: str, code: str, key: bytes, now: datetime) -> Entry | None:
+def use_code(db: Session, browser: str, code: str, session: str, key: bytes, now: datetime) -> Entry | None:
     """Let in the browser that asked, if `code` is right; None if not, and the try counts: commit it. Raises CodeSpent.
 
-    The try is counted before the code is looked at, so that many at once are not more than five.
+    The try is counted before the code is looked at, so that many at once are not more than five. `session` as in use_link.
     """
+    this_browser = SignIn.browser_hash == hashed(browser)
     tried = db.execute(
         update(SignIn)
-        .where(SignIn.browser_hash == hashed(browser), SignIn.used_at.is_(None), SignIn.expires_at > now)
-        .where(SignIn.tries < MOST_TRIES)
+        .where(this_browser, SignIn.used_at.is_(None), SignIn.expires_at > now, SignIn.tries < MOST_TRIES)
         .values(tries=SignIn.tries + 1)
         .returning(SignIn.id, SignIn.code_hash, SignIn.member_id, SignIn.return_to)
-    ).first()
-    if tried is None:
-        raise CodeSpent
-    digits = "".join(sign for sign in code if sign.isdigit())
-    if not hmac.compare_digest(tried.code_hash or "", _code_hash(key, browser, digits)) or tried.member_id is None:
+    ).all()
+    wanted = _code_hash(key, browser, "".join(sign for sign in code if sign.isdigit()))
+    for row in tried:
+        if hmac.compare_digest(row.code_hash or "", wanted) and row.member_id is not None:
+            db.execute(update(SignIn).where(SignIn.id == row.id).values(used_at=now))
+            return _come_in(db, row.member_id, row.return_to, session, now)
+    if tried:
         return None
-    db.execute(update(SignIn).where(SignIn.id == tried.id).values(used_at=now))
-    return Entry(db.get_one(Member, tried.member_id), tried.return_to)
+    entry = _pressed_before(db, this_browser, session, now)
+    if entry is None:
+        raise CodeSpent
+    return entry
 
 
-def pressed_before(db: Session, session: str, now: datetime) -> bool:
-    """Whether this session was begun just now, by the first press of the same button."""
+def begun_just_now(db: Session, session: str, now: datetime) -> bool:
+    """Whether the first press of the same button began this session."""
     just_now = BrowserSession.created_at > now - DOUBLE_PRESS
     return bool(db.scalar(select(exists().where(BrowserSession.token_hash == hashed(session), just_now))))
+
+
+def count_setup_try(db: Session, network: str, key: bytes, now: datetime) -> None:
+    """Write down that somebody tries a code of the first run, before it is looked at. Raises TooManySignIns."""
+    library_for_change(db)
+    everywhere, here = keyed_hash(key, "set-up", ""), keyed_hash(key, "set-up", network)
+    for which, (most, within) in (
+        (SignIn.address_hash == everywhere, SETUP_LIMIT),
+        (SignIn.network_hash == here, SETUP_NETWORK_LIMIT),
+    ):
+        if _count(db, which, now - within) >= most:
+            raise TooManySignIns(
+                _("Das waren zu viele falsche Codes. Warte 10 Minuten; der richtige steht im Terminal der Bibliothek."),
+                within,
+            )
+    db.add(
+        SignIn(
+            address_hash=everywhere, network_hash=here, link_hash=hashed(new_token()), created_at=now, expires_at=now
+        )
+    )
+    db.flush()
+
+
+def _come_in(db: Session, member_id: int, return_to: str | None, session: str, now: datetime) -> Entry:
+    start_session(db, db.get_one(Member, member_id), now, session)
+    return Entry(member_id, return_to)
+
+
+def _pressed_before(db: Session, which: ColumnElement[bool], session: str, now: datetime) -> Entry | None:
+    """The entry that the first press of the same button gained just now: its answer may never have arrived."""
+    row = db.execute(
+        select(SignIn.member_id, SignIn.return_to)
+        .join(BrowserSession, BrowserSession.member_id == SignIn.member_id)
+        .where(which, SignIn.used_at.is_not(None))
+        .where(BrowserSession.token_hash == hashed(session), BrowserSession.created_at > now - DOUBLE_PRESS)
+        .order_by(SignIn.used_at.desc())
+    ).first()
+    return Entry(row.member_id, row.return_to) if row and row.member_id else None
 
 
 def forget(db: Session, now: datetime) -> None:
@@ -188,10 +250,6 @@ def forget(db: Session, now: datetime) -> None:
     db.execute(delete(SignIn).where(SignIn.created_at < now - COUNTED, SignIn.expires_at <= now))
     over = (SignIn.expires_at <= now) & SignIn.return_to.is_not(None)
     db.execute(update(SignIn).where(over).values(return_to=None))
-
-
-def _usable(now: datetime) -> ColumnElement[bool]:
-    return SignIn.used_at.is_(None) & (SignIn.expires_at > now) & SignIn.member_id.is_not(None)
 
 
 def _code_hash(key: bytes, browser: str, code: str) -> str:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, get_type_hints
 from urllib.parse import quote
 
-from litestar import Request, Response, get, post
+from litestar import Request, Response, post, route
 from litestar.concurrency import sync_to_thread
 from litestar.handlers import HTTPRouteHandler
 from sqlalchemy.orm import Session
@@ -34,14 +34,15 @@ from bibliothek.web.visit import FLASH, Answer, File, Kit, Page, Redirect, Visit
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[..., Answer]
 LANGUAGE = "sprache"
+READ = partial(route, http_method=["GET", "HEAD"])
 
 # Eight errands at once; more wait in line without touching the threads that lend and return.
 ERRANDS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="errand")
 
 
 def page(path: str | list[str], audience: Audience) -> Callable[[Handler], HTTPRouteHandler]:
-    """A GET that reads: `fn(visit, …parameters)` with `visit.db` open for reading."""
-    return lambda fn: _route(get, path, audience, fn, partial(_read, fn))
+    """A GET (or HEAD) that reads: `fn(visit, …parameters)` with `visit.db` open for reading."""
+    return lambda fn: _route(READ, path, audience, fn, partial(_read, fn))
 
 
 def action(
@@ -103,7 +104,9 @@ def _route(
             *[parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters],
         ]
     )
-    made: HTTPRouteHandler = method(path, include_in_schema=False, status_code=200, opt={"audience": audience, "serves": fn})(handler)
+    made: HTTPRouteHandler = method(
+        path, include_in_schema=False, status_code=200, opt={"audience": audience, "serves": fn}
+    )(handler)
     return made
 
 
@@ -214,7 +217,8 @@ def _admit(visit: Visit, audience: Audience, db: Session) -> Redirect | None:
             return None
         return Redirect("/einrichten")
     if audience is Audience.SETUP:
-        return Redirect("/")
+        # The form itself knows its second press, and refuses everybody else.
+        return None if request.method == "POST" else Redirect("/")
     session = sign_in.read_cookie(sign_in.SESSION, request, kit.settings)
     device = sign_in.read_cookie(sign_in.DEVICE, request, kit.settings)
     if session or device:
@@ -228,7 +232,7 @@ def _admit(visit: Visit, audience: Audience, db: Session) -> Redirect | None:
 
 def _way_back(request: AnyRequest) -> str:
     """The page to return to after signing in: this one, or the page whose form was sent."""
-    if request.method == "GET":
+    if request.method in ("GET", "HEAD"):
         query = request.url.query
         return request.url.path + (f"?{query}" if query else "")
     return request.url.path.rpartition("/")[0] or "/"

@@ -1,0 +1,80 @@
+"""Members for programs: add one with a card, erase one.
+
+A librarian's token does what a librarian may do: look after members. It makes and erases no librarians and no admins, because a
+token that leaked could otherwise leave somebody behind who is still there after the token is revoked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Router
+from litestar.params import FromPath, JSONBody
+
+from bibliothek import codes
+from bibliothek.i18n import _
+from bibliothek.members import actions, queries, rules
+from bibliothek.members.fields import Role
+from bibliothek.problems import Problem
+from bibliothek.web.calls import Call, Made, write_call
+from bibliothek.web.sign_in import Audience
+
+
+class NotByToken(Problem):
+    """A program looks after members, not after librarians."""
+
+    status = 403
+    code = "only-admins"
+
+    def __init__(self) -> None:
+        super().__init__(_("Betreuung und Admins lassen sich nur auf der Mitgliederseite oder im Terminal ändern."))
+
+
+class MemberCall(msgspec.Struct):
+    """A new member; `email` may be left out, `role` can only be member."""
+
+    name: str
+    email: str | None = None
+    role: Role = "member"
+
+
+class MemberAnswer(msgspec.Struct):
+    """The member's number, and the code of their new card, told this once."""
+
+    id: int
+    card: str
+
+
+def made(call: Call, ids: dict[str, Any]) -> MemberAnswer:
+    """The card's code comes from the request's own seed: it is kept nowhere, and a repeated request gets it again."""
+    return MemberAnswer(ids["id"], codes.new_card_code(call.seed))
+
+
+def nothing(_call: Call, _ids: dict[str, Any]) -> None:
+    """204 has no body."""
+
+
+@write_call("/members", Audience.LIBRARIAN_TOKENS, made)
+def post_member(call: Call, data: JSONBody[MemberCall]) -> Made:
+    """Add a member with a card. 409 when another has the address, 403 for librarians and admins."""
+    _refuse_unless_member(call, data.role)
+    member = actions.add_member(call.db, data.name, data.email, data.role, call.now)
+    actions.new_card(call.db, member, call.now, call.seed)
+    return Made(201, {"id": member.id})
+
+
+@write_call("/members/{member_id:int}", Audience.LIBRARIAN_TOKENS, nothing, method="DELETE", status=204)
+def delete_member(call: Call, member_id: FromPath[int]) -> Made:
+    """Erase a member. 409 while they have books at home, 403 for librarians and admins."""
+    _refuse_unless_member(call, queries.member(call.db, member_id).role)
+    actions.remove_member(call.db, member_id, call.now)
+    return Made(204)
+
+
+def _refuse_unless_member(call: Call, role: str) -> None:
+    if not rules.may_manage(call.asker.role, role):
+        raise NotByToken
+
+
+api = Router("/api/v1", route_handlers=[post_member, delete_member])

@@ -1,0 +1,246 @@
+"""The pages of people: the own account, and the librarians' list of members. Signing in: sign_in_pages.py."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Router
+from litestar.params import FromPath, FromQuery
+from sqlalchemy.orm import Session
+
+from bibliothek import codes
+from bibliothek.i18n import _
+from bibliothek.labels.pdf import CardText, member_cards
+from bibliothek.labels.qr import qr_svg
+from bibliothek.lending.queries import loans_of
+from bibliothek.members import actions, queries, rules, sign_in
+from bibliothek.members.fields import Address, Name, Role
+from bibliothek.members.models import ROLES, Member
+from bibliothek.problems import Invalid, Problem
+from bibliothek.web.network import public_address
+from bibliothek.web.routes import action, errand, page
+from bibliothek.web.sign_in import SESSION, Asker, Audience
+from bibliothek.web.visit import Answer, File, Visit
+
+PER_PAGE = 50
+# On fifty sheets of ten; more at once is a mistake.
+MOST_CARDS = 500
+LIST = "/verwaltung/mitglieder"
+ONE = LIST + "/{member_id:int}"
+
+
+class OnlyAdmins(Problem):
+    """Librarians look after members, not after each other."""
+
+    status = 403
+    code = "only-admins"
+
+    def __init__(self) -> None:
+        super().__init__(_("Das dürfen nur Admins: Es geht um jemanden aus der Betreuung."))
+
+
+class MemberForm(msgspec.Struct):
+    name: Name
+    email: Address | None
+    role: Role = "member"
+
+
+# ---- The own account ----
+
+
+@page("/konto", Audience.MEMBERS)
+def account(visit: Visit) -> Answer:
+    """What I have at home, what the library knows about me, and the way out."""
+    return visit.page(
+        "members/account.html",
+        member=queries.member(visit.db, visit.member_id),
+        loans=loans_of(visit.db, visit.member_id),
+        browsers=queries.count_sessions(visit.db, visit.member_id, visit.now),
+        role=_(rules.ROLE_NAMES[visit.asker.role]),
+        has_card=bool(queries.with_card(visit.db, [visit.member_id])),
+    )
+
+
+@action("/konto/ueberall-abmelden", Audience.MEMBERS)
+def sign_out_everywhere(visit: Visit) -> Answer:
+    """End all my sessions, on lost phones, too."""
+    actions.end_sessions(visit.db, visit.member_id)
+    answer = visit.redirect("/", _("Du bist jetzt überall abgemeldet."))
+    answer.cookies.append(visit.cookie(SESSION, "", 0))
+    return answer
+
+
+# ---- Members, for librarians ----
+
+
+@page(LIST, Audience.LIBRARIANS)
+def member_list(visit: Visit, q: FromQuery[str] = "", seite: FromQuery[int] = 1) -> Answer:
+    """Members by name, searched as one types."""
+    total = queries.count_members(visit.db, q)
+    pages = max(1, -(-total // PER_PAGE))
+    number = min(max(1, seite), pages)
+    found = queries.members(visit.db, q, (number - 1) * PER_PAGE, PER_PAGE)
+    return visit.page(
+        "members/list.html",
+        fragment="members/_list.html",
+        members=found,
+        cards=queries.with_card(visit.db, [member.id for member in found]),
+        q=q,
+        total=total,
+        number=number,
+        pages=pages,
+        base=f"{LIST}?{urlencode({'q': q})}&seite=" if q else f"{LIST}?seite=",
+        roles=_role_names(),
+    )
+
+
+@page(f"{LIST}/neu", Audience.LIBRARIANS)
+def new_member(visit: Visit) -> Answer:
+    """The form for a new member."""
+    return visit.page("members/new.html", roles=_roles_to_give(visit.asker))
+
+
+@action(f"{LIST}/neu", Audience.LIBRARIANS, again=new_member)
+def add_member(visit: Visit) -> Answer:
+    form = visit.read(MemberForm)
+    _refuse_unless(visit.asker, form.role)
+    made = actions.add_member(visit.db, form.name, form.email, form.role, visit.now)
+    return visit.redirect(f"{LIST}/{made.id}", _("{name} ist jetzt Mitglied. Als Nächstes: die Karte.", name=made.name))
+
+
+@page(ONE, Audience.LIBRARIANS)
+def member_page(visit: Visit, member_id: FromPath[int]) -> Answer:
+    """Everything about one member, with the form to change it."""
+    member = queries.member(visit.db, member_id)
+    typed = {name: given[-1] for name, given in visit.fields.items()}
+    return visit.page(
+        "members/member.html",
+        member=member,
+        values={"name": member.name, "email": member.email or "", "role": member.role} | typed,
+        loans=loans_of(visit.db, member_id),
+        card_made=queries.with_card(visit.db, [member_id]).get(member_id),
+        mine=rules.may_manage(visit.asker.role, member.role),
+        is_self=visit.asker.member_id == member_id,
+        mail_is_possible=visit.settings.mail_is_possible,
+        zone=visit.settings.timezone,
+        roles=_roles_to_give(visit.asker),
+        role=_(rules.ROLE_NAMES[member.role]),
+    )
+
+
+@action(ONE, Audience.LIBRARIANS, again=member_page)
+def change_member(visit: Visit, member_id: FromPath[int]) -> Answer:
+    before = _mine(visit, member_id)
+    form = visit.read(MemberForm)
+    role = form.role if visit.field("role") else before.role
+    _refuse_unless(visit.asker, role)
+    actions.change_member(visit.db, member_id, form.name, form.email, role, visit.now)
+    return visit.redirect(f"{LIST}/{member_id}", _("Gespeichert."))
+
+
+@action(f"{ONE}/loeschen", Audience.LIBRARIANS, again=member_page)
+def remove_member(visit: Visit, member_id: FromPath[int]) -> Answer:
+    name = _mine(visit, member_id).name
+    actions.remove_member(visit.db, member_id, visit.now)
+    return visit.redirect(LIST, _("{name} ist gelöscht.", name=name))
+
+
+@page([f"{ONE}/qr", f"{ONE}/karte", f"{ONE}/loeschen"], Audience.LIBRARIANS)
+def back_to_member(visit: Visit, member_id: FromPath[int]) -> Answer:
+    """Somebody reloads what only a button shows."""
+    return visit.redirect(f"{LIST}/{member_id}")
+
+
+@action(f"{ONE}/qr", Audience.LIBRARIANS, again=member_page)
+def show_way_in(visit: Visit, member_id: FromPath[int]) -> Answer:
+    """A sign-in link as QR for somebody who stands beside: no e-mail, or it does not arrive."""
+    member = _mine(visit, member_id)
+    base = public_address(visit.request, visit.settings)
+    address = rules.sign_in_address(base, sign_in.new_link(visit.db, member, visit.now))
+    return visit.page(
+        "members/way_in.html",
+        member=member,
+        address=address,
+        qr=qr_svg(address, _("Anmelde-Link für {name}", name=member.name)),
+        only_here=visit.settings.base_is_loopback,
+    )
+
+
+# ---- Cards ----
+
+
+@errand(f"{ONE}/karte", Audience.LIBRARIANS, again=member_page)
+def print_card(visit: Visit, member_id: FromPath[int]) -> Answer:
+    """A new card as PDF; the old one stops working."""
+    return _cards(visit, lambda db: [queries.member(db, member_id)])
+
+
+@errand(f"{LIST}/karten", Audience.LIBRARIANS, again=member_list)
+def print_cards(visit: Visit) -> Answer:
+    """New cards as PDF for the members that were ticked, or for all who have none."""
+    if visit.field("wer") == "ohne":
+        return _cards(visit, lambda db: queries.without_card(db, MOST_CARDS))
+    ticked = [int(value) for value in visit.fields.get("mitglied", []) if value.isascii() and value.isdigit()]
+    return _cards(
+        visit, lambda db: queries.members_by_id(db, [n for n in ticked[:MOST_CARDS] if n < queries.LARGEST_ID])
+    )
+
+
+def _cards(visit: Visit, choose: Callable[[Session], Sequence[Member]]) -> File:
+    """The PDF is drawn before the old cards are revoked, and without a session: it takes a second."""
+    with visit.kit.database.reading() as db:
+        seeds = {member.id: (member.name, secrets.token_bytes(32)) for member in choose(db)}
+    if not seeds:
+        raise Invalid(_("Kreuze zuerst an, wer eine Karte bekommen soll."))
+    texts = [CardText(codes.new_card_code(seed), name) for name, seed in seeds.values()]
+    pdf = member_cards(texts, library=visit.library.name if visit.library else "")
+    with visit.kit.database.writing() as db:
+        for member_id, (_name, seed) in seeds.items():
+            actions.new_card(db, queries.member(db, member_id), visit.now, seed)
+    return File(pdf, "application/pdf", _("Mitgliedskarten") + ".pdf")
+
+
+# ---- Who may do what to whom ----
+
+
+def _mine(visit: Visit, member_id: int) -> Member:
+    """The member, if the asker may look after them. Raises NoSuchMember, OnlyAdmins."""
+    member = queries.member(visit.db, member_id)
+    _refuse_unless(visit.asker, member.role)
+    return member
+
+
+def _refuse_unless(asker: Asker, role: str) -> None:
+    if not rules.may_manage(asker.role, role):
+        raise OnlyAdmins
+
+
+def _role_names() -> dict[str, str]:
+    return {role: _(name) for role, name in rules.ROLE_NAMES.items()}
+
+
+def _roles_to_give(asker: Asker) -> list[tuple[str, str]]:
+    names = _role_names()
+    return [(role, names[role]) for role in ROLES if rules.may_manage(asker.role, role)]
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        account,
+        sign_out_everywhere,
+        member_list,
+        new_member,
+        add_member,
+        member_page,
+        change_member,
+        remove_member,
+        back_to_member,
+        show_way_in,
+        print_card,
+        print_cards,
+    ],
+)
