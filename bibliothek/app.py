@@ -18,16 +18,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bibliothek import __version__
+from bibliothek.catalogue.wording import byline, language_word, role_word, source_word
 from bibliothek.db import Database, open_database
+from bibliothek.donations import api as donations_api
+from bibliothek.donations import pages as donations_pages
 from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
+from bibliothek.labels import api as labels_api
+from bibliothek.labels import pages as labels_pages
 from bibliothek.library import pages as library_pages
 from bibliothek.library.models import Library
+from bibliothek.lookup import api as lookup_api
 from bibliothek.mail.rounds import Rounds
 from bibliothek.members import api as members_api
 from bibliothek.members import pages as members_pages
 from bibliothek.members import queries as members
 from bibliothek.members import sign_in_pages
+from bibliothek.operations import pages as operations_pages
 from bibliothek.reminders import actions as reminders
 from bibliothek.reminders import api as reminders_api
 from bibliothek.reminders import pages as reminders_pages
@@ -70,6 +77,9 @@ def create_app(
         library_of=library_of,
         has_admin=members.has_admin,
     )
+    kit.templates.add_filters(
+        {"byline": byline, "role_word": role_word, "language_word": language_word, "source_word": source_word}
+    )
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings))
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],
@@ -103,6 +113,12 @@ def routers() -> list[Any]:
         kiosk_pages.router,
         reminders_pages.router,
         reminders_api.api,
+        donations_pages.router,
+        donations_api.api,
+        lookup_api.api,
+        labels_pages.router,
+        labels_api.api,
+        operations_pages.router,
     ]
 
 

@@ -83,7 +83,8 @@ class FoundNowhere(NotFound):
 
     def __init__(self, isbn: str) -> None:
         super().__init__(
-            _("Zur ISBN {isbn} ist nirgends etwas verzeichnet. Schicke den Titel mit.", isbn=hyphenated(isbn)), isbn=isbn
+            _("Zur ISBN {isbn} ist nirgends etwas verzeichnet. Schicke den Titel mit.", isbn=hyphenated(isbn)),
+            isbn=isbn,
         )
 
 
@@ -93,11 +94,13 @@ class SourcesAway(Problem):
     status = 503
     code = "sources-unavailable"
 
-    def __init__(self, isbn: str) -> None:
+    def __init__(self, isbn: str, retry_after: int) -> None:
         super().__init__(
-            _("Die Nachschlagedienste antworten gerade nicht. Es ist nichts gespeichert. Versuche es später noch einmal."),
+            _(
+                "Die Nachschlagedienste antworten gerade nicht. Es ist nichts gespeichert. Versuche es später noch einmal."
+            ),
             isbn=isbn,
-            retry_after=60,
+            retry_after=retry_after,
         )
 
 
@@ -124,7 +127,7 @@ def ask(call: Call, data: DonationIn) -> Record | int | None:
     found = lookup.find(call.kit.database, call.kit.settings, isbn, call.now)
     if found.record:
         return found.record
-    raise FoundNowhere(isbn) if found.outcome == "not_found" else SourcesAway(isbn)
+    raise FoundNowhere(isbn) if found.outcome == "not_found" else SourcesAway(isbn, found.retry_after or 30)
 
 
 @write_call("/donations", Audience.TOKENS, donation_answer, ask=ask)

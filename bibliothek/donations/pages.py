@@ -34,9 +34,7 @@ class BookForm(msgspec.Struct):
     persons: Annotated[str, Meta(max_length=5000)] | None
     publisher: str | None
     place: str | None
-    year: (
-        Annotated[int, Meta(ge=1, le=9999, extra={"error": N_("Das Jahr ist eine Zahl, zum Beispiel 1975.")})] | None
-    )
+    year: Annotated[int, Meta(ge=1, le=9999, extra={"error": N_("Das Jahr ist eine Zahl, zum Beispiel 1975.")})] | None
     pages: (
         Annotated[int, Meta(ge=1, le=99999, extra={"error": N_("Bitte gib die Zahl der Seiten an, nur Ziffern.")})]
         | None
@@ -130,9 +128,7 @@ def take_in(visit: Visit) -> Redirect:
     known = lookup.stored_record(visit.db, fields.isbns[0]) if fields.isbns else None
     # Where the record came from is said only while it still is that record.
     origin = known.origin() if known and known.title == fields.title else None
-    taken = actions.take_in(
-        visit.db, fields, _donor(visit, form.donor), _shelf(visit, form.shelf), visit.now, origin
-    )
+    taken = actions.take_in(visit.db, fields, _donor(visit, form.donor), _shelf(visit, form.shelf), visit.now, origin)
     return _thanks(visit, fields.title, taken.copy.code)
 
 

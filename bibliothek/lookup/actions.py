@@ -1,0 +1,85 @@
+"""Find the record for an ISBN: in the stored answers first, else at the sources, whose answers are kept as they came."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from bibliothek.db import Database
+from bibliothek.lookup.ask import LookupResult, look_up, put_together, read_stored, sources_from
+from bibliothek.lookup.models import StoredAnswer
+from bibliothek.lookup.record import Record
+from bibliothek.lookup.sources import SourceAnswer
+from bibliothek.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# How long an answer is believed. What is new today may be catalogued next week; what is catalogued hardly changes.
+KEPT = {"found": timedelta(days=180), "not_found": timedelta(days=7)}
+
+
+def find(database: Database, settings: Settings, isbn13: str, now: datetime) -> LookupResult:
+    """What is known about an ISBN; asks outside only where no stored answer is fresh. Takes at most 8 seconds.
+
+    Holds no session while it waits. Raises NotAnIsbn for placeholders.
+    """
+    sources = sources_from(settings)
+    with database.reading() as db:
+        stored = fresh_answers(db, isbn13, now)
+    known = [answer for source in sources for answer in stored if answer.source == source.name]
+    if any(answer.records for answer in known) or (sources and len(known) == len(sources)):
+        return put_together(isbn13, [answer.source for answer in known], known)
+    result = look_up(isbn13, sources, now=now, late=partial(_keep_late, database, isbn13))
+    with database.writing() as db:
+        keep(db, isbn13, result.answers)
+    return result
+
+
+def fresh_answers(db: Session, isbn13: str, now: datetime) -> list[SourceAnswer]:
+    """The stored answers for an ISBN that are still believed, read again from what came."""
+    rows = db.scalars(select(StoredAnswer).where(StoredAnswer.isbn == isbn13)).all()
+    return [
+        read_stored(row.source, isbn13, row.raw, row.content_type, row.asked_at)
+        for row in rows
+        if now - row.asked_at < KEPT[row.outcome]
+    ]
+
+
+def stored_record(db: Session, isbn13: str) -> Record | None:
+    """The record that was found for an ISBN, whenever that was; None where nobody looked or nothing was found."""
+    rows = db.scalars(select(StoredAnswer).where(StoredAnswer.isbn == isbn13, StoredAnswer.outcome == "found")).all()
+    answers = [read_stored(row.source, isbn13, row.raw, row.content_type, row.asked_at) for row in rows]
+    ordered = sorted(answers, key=lambda answer: answer.source)
+    return next((answer.records[0] for answer in ordered if answer.records), None)
+
+
+def keep(db: Session, isbn13: str, answers: Iterable[SourceAnswer]) -> None:
+    """Store what the sources answered; errors are not kept, so that the next one asks again."""
+    for answer in answers:
+        if answer.outcome in KEPT:
+            db.merge(
+                StoredAnswer(
+                    isbn=isbn13,
+                    source=answer.source,
+                    outcome=answer.outcome,
+                    content_type=answer.content_type,
+                    raw=answer.raw,
+                    asked_at=answer.asked_at,
+                )
+            )
+
+
+def _keep_late(database: Database, isbn13: str, answer: SourceAnswer) -> None:
+    """An answer that came when nobody waited any more serves the next one."""
+    try:
+        with database.writing() as db:
+            keep(db, isbn13, [answer])
+    except SQLAlchemyError as error:
+        # Nobody waits for it: the server may be stopping, its database closed.
+        log.info("late answer not kept: %s", getattr(error, "orig", type(error).__name__))
