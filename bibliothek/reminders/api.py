@@ -54,9 +54,9 @@ def send(call: Call, data: RemindersCall | None) -> dict[str, int]:
 
 
 @write_call("/reminders", Audience.LIBRARIAN_TOKENS, counts, status=200, ask=send)
-def post_reminders(_call: Call, asked: dict[str, int], data: JSONBody[RemindersCall | None] = None) -> Made:
+def remind_all(_call: Call, asked: dict[str, int], data: JSONBody[RemindersCall | None] = None) -> Made:
     """Remind everybody with overdue loans who was not reminded yet, one message a member."""
     return Made(200, asked)
 
 
-api = Router("/api/v1", route_handlers=[post_reminders])
+api = Router("/api/v1", route_handlers=[remind_all])
