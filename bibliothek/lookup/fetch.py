@@ -1,0 +1,191 @@
+"""One GET to an outside source, which may be slow, broken or hostile. It never raises for what the other side does.
+
+All requests run on one event loop in a thread of its own, although this house is synchronous: only a request that waits can be
+cut off at a deadline wherever it waits, in the name service, between two bytes of a header, or behind a proxy. The timeouts
+of a synchronous client begin anew with every byte that a dripping server sends.
+
+Proxies of the environment (HTTPS_PROXY, NO_PROXY) and SSL_CERT_FILE count, because some networks know no other way out;
+loopback addresses are always asked directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from threading import Lock, Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Literal
+
+from bibliothek import __version__
+
+if TYPE_CHECKING:
+    import httpx
+
+LARGEST_BODY = 2 * 1024 * 1024
+MOST_REDIRECTS = 3
+# Waiting for a connection or for the next bytes.
+TIMEOUT_S = 4.0
+LONGEST_RETRY_S = 3600
+
+Trouble = Literal["throttled", "unavailable"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. With `trouble` there is no usable body, and `reason` says why, for the log.
+
+    404 is no trouble: what it means is for the source to say. `retry_after` is in seconds.
+    """
+
+    status: int | None = None
+    body: bytes = b""
+    content_type: str = ""
+    trouble: Trouble | None = None
+    reason: str = ""
+    retry_after: int | None = None
+
+
+def user_agent(contact: str | None, base_url: str) -> str:
+    """How we introduce ourselves: name, version, and whom to write to. Header text is ASCII without line breaks."""
+    whom = " ".join((contact or base_url).split()).encode("ascii", "ignore").decode()
+    return f"Bibliothek/{__version__} ({whom.replace('(', '').replace(')', '')})"
+
+
+def fetch(
+    url: str,
+    params: Mapping[str, str],
+    *,
+    accept: tuple[str, ...],
+    agent: str,
+    deadline: float,
+    timeout: float = TIMEOUT_S,
+) -> Answer:
+    """GET `url`, done with by `deadline` (of `time.monotonic`) whatever happens.
+
+    `accept` are the media types that count as an answer. At most 2 MB are read, before and after unpacking; redirects are
+    followed only within the host.
+    """
+    left = deadline - monotonic()
+    if left <= 0:
+        return Answer(trouble="unavailable", reason="no time left")
+    work = _within(left, url, dict(params), accept, agent, timeout)
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+
+
+_making = Lock()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    with _making:
+        return _running_loop()
+
+
+@cache
+def _running_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, name="fetch", daemon=True).start()
+    return loop
+
+
+@cache
+def _client() -> httpx.AsyncClient:
+    """One client for all sources; made on the loop, at the first request."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=4)
+    direct = httpx.AsyncHTTPTransport(limits=limits)
+    loopback = {f"all://{host}": direct for host in ("127.0.0.1", "localhost", "[::1]")}
+    # Nothing is sent but the question: no cookie is kept.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.AsyncClient(limits=limits, follow_redirects=False, mounts=loopback, cookies=no_cookies)
+
+
+async def _within(
+    seconds: float, url: str, params: dict[str, str], accept: tuple[str, ...], agent: str, timeout: float
+) -> Answer:
+    import httpx
+
+    try:
+        async with asyncio.timeout(seconds):
+            return await _get(httpx.URL(url, params=params), accept, agent, timeout)
+    except TimeoutError:
+        return Answer(trouble="unavailable", reason="deadline passed")
+    except (httpx.HTTPError, httpx.InvalidURL, zlib.error, UnicodeError) as error:
+        return Answer(trouble="unavailable", reason=f"{type(error).__name__}: {error}"[:200])
+
+
+async def _get(url: httpx.URL, accept: tuple[str, ...], agent: str, timeout: float) -> Answer:
+    # gzip only, because its unpacking can be stopped in time.
+    headers = {"User-Agent": agent, "Accept": ", ".join(accept), "Accept-Encoding": "gzip"}
+    for _hop in range(MOST_REDIRECTS + 1):
+        request = _client().build_request("GET", url, headers=headers, timeout=timeout)
+        response = await _client().send(request, stream=True)
+        try:
+            if not response.has_redirect_location:
+                return await _read(response, accept)
+            target = url.join(response.headers["location"])
+            if not _same_host(url, target):
+                return Answer(response.status_code, trouble="unavailable", reason=f"redirect to {target.host}"[:200])
+            url = target
+        finally:
+            await response.aclose()
+    return Answer(trouble="unavailable", reason="too many redirects")
+
+
+def _same_host(url: httpx.URL, target: httpx.URL) -> bool:
+    """The same server, or the same name reached by https instead of http."""
+    if target.host != url.host:
+        return False
+    upgrade = (url.scheme, target.scheme) == ("http", "https") and url.port is None and target.port is None
+    return upgrade or (target.scheme, target.port) == (url.scheme, url.port)
+
+
+async def _read(response: httpx.Response, accept: tuple[str, ...]) -> Answer:
+    status = response.status_code
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if status == 429:
+        return Answer(status, trouble="throttled", reason="429", retry_after=_retry_after(response))
+    if status not in (200, 404):
+        return Answer(status, trouble="unavailable", reason=str(status), retry_after=_retry_after(response))
+    if status == 200 and kind not in accept:
+        return Answer(status, trouble="unavailable", reason=f"content type {kind or 'missing'}"[:200])
+    body = await _body(response)
+    if body is None:
+        return Answer(status, trouble="unavailable", reason="body too large or packed otherwise")
+    return Answer(status, body, kind)
+
+
+async def _body(response: httpx.Response) -> bytes | None:
+    """The unpacked body, or None where it is larger than allowed, packed or not, or packed in a way we did not ask for."""
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in ("identity", "gzip", "x-gzip"):
+        return None
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if packing != "identity" else None
+    body = bytearray()
+    received = 0
+    async for chunk in response.aiter_raw():
+        received += len(chunk)
+        # One byte more than allowed is enough to know; a gzip bomb unpacks no further.
+        body += unpack.decompress(chunk, LARGEST_BODY + 1 - len(body)) if unpack else chunk
+        if received > LARGEST_BODY or len(body) > LARGEST_BODY:
+            return None
+    return bytes(body) if unpack is None or unpack.eof else None
+
+
+def _retry_after(response: httpx.Response) -> int | None:
+    """Seconds of a Retry-After (RFC 9110, section 10.2.3), a number or a date, from 1 to an hour."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return min(max(int(text[:9]), 1), LONGEST_RETRY_S)
+    try:
+        wanted = parsedate_to_datetime(text)
+    except (ValueError, IndexError):
+        return None
+    seconds = (wanted.replace(tzinfo=wanted.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(int(seconds), 1), LONGEST_RETRY_S)
