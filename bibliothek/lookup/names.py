@@ -221,7 +221,7 @@ def _is_name(name: str) -> bool:
 def given_first(name: str) -> str:
     """ "Simone de Beauvoir" gives "Beauvoir, Simone de"; one word, a body and a name with a comma stay as they are."""
     words = name.split()
-    if len(words) < 2 or "," in name or _BODY.search(name):
+    if len(words) < 2 or "," in name or not words[-1][0].isalpha() or _BODY.search(name):
         return name
     own = next((n for n, word in enumerate(words[:-1]) if n > 0 and word in _FAMILY_STARTS), None)
     start = next((n for n, word in enumerate(words[:-1]) if n > 0 and word in _PARTICLES), None)
