@@ -19,6 +19,8 @@ from sqlalchemy.orm import Session
 
 from bibliothek import __version__
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word
+from bibliothek.copies import api as copies_api
+from bibliothek.copies import pages as copies_pages
 from bibliothek.db import Database, open_database
 from bibliothek.donations import api as donations_api
 from bibliothek.donations import pages as donations_pages
@@ -26,6 +28,8 @@ from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
 from bibliothek.labels import api as labels_api
 from bibliothek.labels import pages as labels_pages
+from bibliothek.lending import api as lending_api
+from bibliothek.lending import pages as lending_pages
 from bibliothek.library import pages as library_pages
 from bibliothek.library.models import Library
 from bibliothek.lookup import api as lookup_api
@@ -110,6 +114,10 @@ def routers() -> list[Any]:
         sign_in_pages.router,
         members_pages.router,
         members_api.api,
+        copies_pages.router,
+        copies_api.api,
+        lending_pages.router,
+        lending_api.api,
         kiosk_pages.router,
         reminders_pages.router,
         reminders_api.api,

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, contains_eager, joinedload
 
+from bibliothek import codes
 from bibliothek.catalogue.models import Title
+from bibliothek.catalogue.rules import one_line
+from bibliothek.catalogue.words import fold
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import UnknownCopy, copy_code
 from bibliothek.lending.models import Borrower, Loan
 from bibliothek.members.models import Member
+from bibliothek.members.rules import folded
 
 # In these states a copy can be lent when nobody has it.
 LENDABLE = ("intake", "active")
+# More than anybody types into a search field.
+LONGEST_QUERY = 200
+MOST_WORDS = 12
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,12 @@ def open_loan(db: Session, copy_id: int) -> Loan | None:
     return db.scalars(select(Loan).where(Loan.copy_id == copy_id, Loan.returned_at.is_(None))).first()
 
 
+def last_return(db: Session, copy_id: int) -> datetime | None:
+    """When a copy came back last, None if it never did."""
+    returned = select(Loan.returned_at).where(Loan.copy_id == copy_id, Loan.returned_at.is_not(None))
+    return db.scalars(returned.order_by(Loan.returned_at.desc()).limit(1)).first()
+
+
 def borrower_of(db: Session, loan_id: int) -> Member | None:
     """Who has an open loan. For librarians and the member concerned only."""
     return db.scalars(
@@ -134,18 +147,29 @@ def availability(db: Session, title_ids: Sequence[int]) -> dict[int, Availabilit
     return {title_id: found.get(title_id, NONE) for title_id in title_ids}
 
 
-def open_loans(db: Session, offset: int = 0, limit: int = 50, overdue_on: date | None = None) -> Sequence[Borrower]:
-    """Open loans with copy, title and member, the longest due first; only those overdue on `overdue_on`, if given."""
+def open_loans(
+    db: Session, offset: int = 0, limit: int = 50, overdue_on: date | None = None, q: str = ""
+) -> Sequence[Borrower]:
+    """Open loans with copy, title and member, the longest due first.
+
+    Only those overdue on `overdue_on`, if given; only those in whose title, member's name or copy code all words of `q`
+    stand. For librarians.
+    """
     query = (
-        _open(select(Borrower).join(Borrower.loan), overdue_on)
-        .options(joinedload(Borrower.loan).joinedload(Loan.copy).joinedload(Copy.title), joinedload(Borrower.member))
+        _open(select(Borrower), overdue_on, q)
+        .options(
+            contains_eager(Borrower.loan).contains_eager(Loan.copy).contains_eager(Copy.title),
+            contains_eager(Borrower.member),
+        )
         .order_by(Loan.due_on, Loan.id)
     )
     return db.scalars(query.offset(offset).limit(limit)).all()
 
 
-def count_open_loans(db: Session, overdue_on: date | None = None) -> int:
-    return db.scalar(_open(select(func.count(Loan.id)), overdue_on)) or 0
+def count_open_loans(db: Session, overdue_on: date | None = None, q: str = "", most: int | None = None) -> int:
+    """How many there are; counting stops at `most`."""
+    some = _open(select(Loan.id), overdue_on, q)
+    return db.scalar(select(func.count()).select_from((some.limit(most) if most else some).subquery())) or 0
 
 
 def loans_of(db: Session, member_id: int) -> Sequence[Loan]:
@@ -159,6 +183,27 @@ def loans_of(db: Session, member_id: int) -> Sequence[Loan]:
     ).all()
 
 
-def _open(query: Select[Any], overdue_on: date | None) -> Select[Any]:
-    query = query.where(Loan.returned_at.is_(None))
+def _open(query: Select[Any], overdue_on: date | None, q: str) -> Select[Any]:
+    query = (
+        query.select_from(Borrower)
+        .join(Borrower.loan)
+        .join(Loan.copy)
+        .join(Copy.title)
+        .join(Borrower.member)
+        .where(Loan.returned_at.is_(None), *_named(q))
+    )
     return query.where(Loan.due_on < overdue_on) if overdue_on else query
+
+
+def _named(q: str) -> list[ColumnElement[bool]]:
+    """SQL: every word of `q` stands in the title or in the member's name, or `q` is the copy's code."""
+    q = one_line(q[:LONGEST_QUERY])
+    scanned = codes.read(q)
+    if scanned.kind == "copy":
+        return [Copy.code == scanned.value]
+    return [
+        Member.sort_name.contains(folded(word), autoescape=True)
+        | func.lower(Title.title).contains(word.lower(), autoescape=True)
+        | Title.sort_title.contains(" ".join(fold(word)) or word.lower(), autoescape=True)
+        for word in q.split()[:MOST_WORDS]
+    ]

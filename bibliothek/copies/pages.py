@@ -1,0 +1,247 @@
+"""What the QR code on a book or a shelf opens, and the librarians' page of shelves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+import msgspec
+from litestar import Router
+from litestar.params import FromPath, FromQuery
+from msgspec import Meta
+
+from bibliothek.catalogue.queries import bylines
+from bibliothek.codes import read
+from bibliothek.copies import actions, queries
+from bibliothek.copies.queries import LARGEST_ID, MisreadCode, UnknownCopy, UnknownShelf
+from bibliothek.i18n import _, format_date
+from bibliothek.labels.pdf import ShelfText, shelf_labels
+from bibliothek.labels.sheets import SHEETS, sheet_named
+from bibliothek.lending import actions as lending
+from bibliothek.lending import rules as lending_rules
+from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, on_loan
+from bibliothek.library.queries import library
+from bibliothek.members.queries import MemberRef
+from bibliothek.problems import Invalid
+from bibliothek.web.routes import action, page
+from bibliothek.web.sign_in import Audience, read_cookie
+from bibliothek.web.visit import Answer, File, Page, Redirect, Visit
+
+PER_PAGE = 50
+# Remembers for as long as a sign-in link lives which book somebody wanted before they were asked to sign in.
+BEGUN, BEGUN_LASTS = "begonnen", 10 * 60
+SOON = 3
+
+
+@dataclass(frozen=True)
+class Book:
+    """A title as covers and rows want it."""
+
+    id: int
+    title: str
+    byline: str
+
+
+# ---- One copy ----
+
+
+@page("/c", Audience.EVERYONE)
+def enter_code(visit: Visit, code: FromQuery[str] = "") -> Answer:
+    """For whoever has no camera: the code, typed from the label."""
+    if code.strip():
+        return visit.redirect("/c/" + quote(code.strip()[:100], safe=""))
+    return visit.page("copies/enter.html", problem=None, code="")
+
+
+@page(["/c/{code:str}", "/C/{code:str}"], Audience.EVERYONE)
+def copy(visit: Visit, code: FromPath[str], seite: FromQuery[Annotated[int, Meta(ge=1, le=100_000)]] = 1) -> Answer:
+    """The book or the shelf with this code, and the one thing that makes sense to do with it now."""
+    scanned = read(code)
+    if visit.asker.is_kiosk:
+        return visit.redirect("/kiosk?exemplar=" + quote(scanned.value[:100], safe=""))
+    try:
+        if scanned.kind == "shelf":
+            return _shelf_page(visit, scanned.value, seite)
+        return _copy_page(visit, at_desk(visit.db, code))
+    except (MisreadCode, UnknownCopy, UnknownShelf) as problem:
+        return visit.page("copies/enter.html", status=problem.status, problem=problem, code=scanned.value[:40])
+
+
+def _copy_page(visit: Visit, found: AtDesk) -> Page:
+    mine = found.on_loan and found.member_id == visit.asker.member_id
+    can = _what_to_do(found)
+    begun = _was_begun(visit, found.code)
+    shown = visit.page(
+        "copies/copy.html",
+        copy=found,
+        row=Book(found.title_id, found.title, bylines(visit.db, [found.title_id])[found.title_id]),
+        state=_badge(found, mine, visit.today),
+        due_on=found.due_on,
+        mine=mine,
+        can=can,
+        finish=begun and visit.asker.is_member and can == "lend",
+        would_be_due=lending_rules.due_on(visit.today, library(visit.db).loan_days),
+    )
+    if begun and visit.asker.is_member:
+        # Finished by this page, or not possible any more: a later look at the book must not lend it.
+        shown.cookies.append(visit.cookie(BEGUN, "", 0))
+    return shown
+
+
+def _what_to_do(found: AtDesk) -> Literal["lend", "return"] | None:
+    if found.on_loan:
+        return "return"
+    return None if found.state == "withdrawn" else "lend"
+
+
+def _badge(found: AtDesk, mine: bool, today: date) -> str:
+    if not found.on_loan or found.due_on is None:
+        return "here" if found.state in LENDABLE else found.state
+    if not mine or (found.due_on - today).days > SOON:
+        return "loan"
+    return "late" if lending_rules.is_overdue(found.due_on, today) else "soon"
+
+
+def _was_begun(visit: Visit, code: str) -> bool:
+    return read_cookie(BEGUN, visit.request, visit.settings) == code
+
+
+# For everyone, because whoever is not signed in presses it, too: they sign in first, and come back to finish it.
+@action("/c/{code:str}/ausleihen", Audience.EVERYONE)
+def borrow(visit: Visit, code: FromPath[str]) -> Redirect:
+    """Lend the copy to whoever is signed in; the others are sent to sign in and brought back."""
+    found = at_desk(visit.db, code)
+    way_back = "/c/" + found.code
+    if visit.asker.is_kiosk:
+        return visit.redirect("/kiosk?exemplar=" + found.code)
+    if not visit.asker.is_member:
+        answer = visit.redirect("/anmelden?zurueck=" + way_back)
+        answer.cookies.append(visit.cookie(BEGUN, found.code, BEGUN_LASTS))
+        return answer
+    try:
+        lent = lending.lend(visit.db, found, MemberRef(visit.member_id, visit.asker.name), visit.now, visit.today)
+    except (lending.CopyOnLoan, lending.CopyWithdrawn) as problem:
+        return visit.redirect(way_back, problem.sentence, "stop")
+    return visit.redirect(way_back, _("Ausgeliehen bis zum {date}.", date=format_date(lent.loan.due_on)))
+
+
+class ReturnForm(msgspec.Struct):
+    """The loan that the page showed: another one since is not ended."""
+
+    loan: Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+
+
+@action("/c/{code:str}/zurueckgeben", Audience.MEMBERS)
+def bring_back(visit: Visit, code: FromPath[str]) -> Redirect:
+    """Take the copy back, from whoever holds it in their hands."""
+    found = at_desk(visit.db, code)
+    back = lending.give_back(visit.db, found, visit.now, visit.read(ReturnForm).loan)
+    if back.already and found.on_loan:
+        return visit.redirect("/c/" + found.code, _("Inzwischen hat es jemand anders ausgeliehen."), "look")
+    return visit.redirect("/c/" + found.code, _thanks(found))
+
+
+def _thanks(found: AtDesk) -> str:
+    if found.shelf:
+        return _("Zurückgegeben, danke! Stell es bitte in Regal {shelf}.", shelf=found.shelf)
+    return _("Zurückgegeben, danke!")
+
+
+# ---- Shelves ----
+
+
+def _shelf_page(visit: Visit, code: str, number: int) -> Page:
+    shelf = queries.shelf_by(visit.db, code)
+    copies = queries.copies_on(visit.db, shelf.id, (number - 1) * PER_PAGE, PER_PAGE)
+    by = bylines(visit.db, [found.title_id for found in copies])
+    count = queries.count_copies_on(visit.db, shelf.id)
+    return visit.page(
+        "copies/shelf.html",
+        shelf=shelf,
+        books=[(found, Book(found.title_id, found.title.title, by[found.title_id])) for found in copies],
+        due=on_loan([found.id for found in copies], visit.db),
+        lendable=LENDABLE,
+        count=count,
+        page=number,
+        pages=-(-count // PER_PAGE),
+    )
+
+
+@page("/verwaltung/regale", Audience.LIBRARIANS)
+def shelves(visit: Visit) -> Page:
+    """All shelves, to add, rename and label them."""
+    return _shelves(visit, None)
+
+
+def _shelves(visit: Visit, wrong: int | None) -> Page:
+    return visit.page(
+        "copies/shelves.html",
+        shelves=queries.shelves(visit.db),
+        counts=queries.counts_by_shelf(visit.db),
+        wrong=wrong,
+        sheets=[(sheet.name, f"{sheet.name} · {sheet.label}") for sheet in SHEETS.values()],
+        chosen_sheet=visit.field("sheet") or library(visit.db).label_sheet,
+        base_is_loopback=visit.settings.base_is_loopback,
+        base_url=visit.settings.base_url,
+    )
+
+
+@action("/verwaltung/regale", Audience.LIBRARIANS, again=shelves)
+def add_shelf(visit: Visit) -> Redirect:
+    """A new shelf."""
+    shelf = actions.add_shelf(visit.db, visit.field("name"), visit.now)
+    return visit.redirect("/verwaltung/regale", _("Regal „{name}“ ist angelegt.", name=shelf.name))
+
+
+def _renaming_again(visit: Visit, shelf_id: FromPath[int]) -> Page:
+    return _shelves(visit, shelf_id)
+
+
+@action("/verwaltung/regale/{shelf_id:int}", Audience.LIBRARIANS, again=_renaming_again)
+def rename_shelf(visit: Visit, shelf_id: FromPath[int]) -> Redirect:
+    """Another name for a shelf; labels that are printed stay right, they hold its code."""
+    shelf = queries.shelf(visit.db, shelf_id)
+    actions.rename_shelf(visit.db, shelf, visit.field("name"))
+    return visit.redirect("/verwaltung/regale", _("Das Regal heißt jetzt „{name}“.", name=shelf.name))
+
+
+class LabelsForm(msgspec.Struct):
+    """Which shelves' labels to print where: `start` is the first free place of the sheet."""
+
+    codes: list[str]
+    sheet: str
+    start: Annotated[int, Meta(ge=1, le=200)]
+
+
+class NoShelfChosen(Invalid):
+    """Nothing was ticked."""
+
+    code = "no-shelf-chosen"
+
+    def __init__(self) -> None:
+        super().__init__(_("Bitte wähle mindestens ein Regal aus."))
+
+
+@action("/verwaltung/regale/etiketten", Audience.LIBRARIANS, again=shelves)
+def print_labels(visit: Visit) -> File:
+    """The labels of the chosen shelves as PDF."""
+    form = visit.read(LabelsForm)
+    if not form.codes:
+        raise NoShelfChosen
+    chosen = [queries.shelf_by(visit.db, code) for code in dict.fromkeys(form.codes)]
+    pdf = shelf_labels(
+        [ShelfText(shelf.code, shelf.name) for shelf in chosen],
+        sheet_named(form.sheet),
+        base_url=visit.settings.base_url,
+        library=library(visit.db).name,
+        start=form.start,
+    )
+    return File(pdf, "application/pdf", "regaletiketten.pdf")
+
+
+router = Router(
+    "/",
+    route_handlers=[enter_code, copy, borrow, bring_back, shelves, add_shelf, rename_shelf, print_labels],
+)

@@ -1,0 +1,176 @@
+"""Lending and returning for programs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Router
+from litestar.params import FromQuery, JSONBody, QueryParameter
+from msgspec import UNSET, Meta, UnsetType
+
+from bibliothek.catalogue.fields import TitleAnswer
+from bibliothek.catalogue.queries import title_answers
+from bibliothek.codes import read
+from bibliothek.copies.queries import copy_ref
+from bibliothek.i18n import _
+from bibliothek.lending import actions, queries
+from bibliothek.lending.models import Borrower
+from bibliothek.members.queries import UnknownCard, member_ref
+from bibliothek.problems import Invalid
+from bibliothek.web.calls import Call, Made, read_call, write_call
+from bibliothek.web.sign_in import Audience
+
+# Lists are counted exactly up to here.
+MOST_COUNTED = 2000
+
+
+class MisreadCard(Invalid):
+    """The check symbol says that the card was read or typed wrongly."""
+
+    code = "misread-card"
+
+    def __init__(self) -> None:
+        super().__init__(_("Die Karte wurde falsch gelesen. Scanne noch einmal."))
+
+
+class LoanCall(msgspec.Struct):
+    """`copy` is the code on the label, `member` the code on the card, as scanned or typed."""
+
+    copy: str
+    member: str
+
+
+class LoanAnswer(msgspec.Struct):
+    """A loan; `due_on` is a date of the library. `notes` are sentences for the member."""
+
+    id: int
+    copy: str
+    due_on: date
+    notes: list[str]
+
+
+class ReturnCall(msgspec.Struct):
+    """`copy` is the code on the label."""
+
+    copy: str
+
+
+class NextHold(msgspec.Struct):
+    """Somebody waits for the title; it is kept for them until then."""
+
+    until: date
+
+
+class ReturnAnswer(msgspec.Struct):
+    """What came back. `already`: it was not on loan; then `returned_at` is that of its last loan, if there was one."""
+
+    copy: str
+    title: TitleAnswer
+    returned_at: datetime | None
+    already: bool
+    next_hold: NextHold | None
+
+
+class LoanTitle(msgspec.Struct):
+    id: int
+    title: str
+
+
+class LoanMember(msgspec.Struct):
+    id: int
+    name: str
+
+
+class LoanItem(msgspec.Struct):
+    """An open loan, for librarians."""
+
+    id: int
+    copy: str
+    title: LoanTitle
+    member: LoanMember
+    due_on: date
+
+
+class LoanList(msgspec.Struct):
+    """A page of open loans, the longest due first. `total` is exact up to 2,000; beyond, it is 2000 and `more` is true."""
+
+    items: list[LoanItem]
+    total: int
+    page: int
+    per_page: int
+    more: bool | UnsetType = UNSET
+
+
+def loan_answer(_call: Call, ids: dict[str, Any]) -> LoanAnswer:
+    """The loan; everything it shows was known when it was made."""
+    return LoanAnswer(ids["id"], ids["copy"], date.fromisoformat(ids["due_on"]), [])
+
+
+@write_call("/loans", Audience.TOKENS, loan_answer)
+def post_loan(call: Call, data: JSONBody[LoanCall]) -> Made:
+    """Lend a copy to a member. 200 with the loan when they have it already, 409 when somebody else has it."""
+    copy = copy_ref(call.db, data.copy)
+    lent = actions.lend(call.db, copy, member_ref(call.db, _card(data.member)), call.now, call.today)
+    return Made(
+        200 if lent.already else 201, {"id": lent.loan.id, "copy": copy.code, "due_on": lent.loan.due_on.isoformat()}
+    )
+
+
+def _card(text: str) -> str:
+    scanned = read(text)
+    if scanned.kind == "misread":
+        raise MisreadCard
+    if scanned.kind != "card":
+        raise UnknownCard
+    return scanned.value
+
+
+def return_answer(call: Call, ids: dict[str, Any]) -> ReturnAnswer:
+    """What came back, with its title as it is now."""
+    title_id = ids["title_id"]
+    (title,) = title_answers(call.db, [title_id], queries.availability(call.db, [title_id]))
+    at = ids["returned_at"]
+    return ReturnAnswer(ids["copy"], title, datetime.fromisoformat(at) if at else None, ids["already"], None)
+
+
+@write_call("/returns", Audience.TOKENS, return_answer, status=200)
+def post_return(call: Call, data: JSONBody[ReturnCall]) -> Made:
+    """Take a copy back, whoever brings it. A copy that is not on loan is `already` back."""
+    copy = copy_ref(call.db, data.copy)
+    back = actions.give_back(call.db, copy, call.now)
+    at = queries.last_return(call.db, copy.id) if back.already else call.now.astimezone(UTC)
+    return Made(
+        200,
+        {
+            "copy": copy.code,
+            "title_id": copy.title_id,
+            "already": back.already,
+            "returned_at": at.isoformat() if at else None,
+        },
+    )
+
+
+@read_call("/loans", Audience.LIBRARIAN_TOKENS)
+def get_loans(
+    call: Call,
+    which: Annotated[Literal["open", "overdue"], QueryParameter(name="state")] = "open",
+    page: FromQuery[Annotated[int, Meta(ge=1, le=1_000_000)]] = 1,
+    per_page: FromQuery[Annotated[int, Meta(ge=1, le=500)]] = 50,
+) -> LoanList:
+    """Who has what, the longest due first."""
+    overdue_on = call.today if which == "overdue" else None
+    total = queries.count_open_loans(call.db, overdue_on, most=MOST_COUNTED + 1)
+    loans = queries.open_loans(call.db, (page - 1) * per_page, per_page, overdue_on)
+    more = True if total > MOST_COUNTED else UNSET
+    return LoanList([_item(row) for row in loans], min(total, MOST_COUNTED), page, per_page, more)
+
+
+def _item(row: Borrower) -> LoanItem:
+    loan, title = row.loan, row.loan.copy.title
+    member = LoanMember(row.member.id, row.member.name)
+    return LoanItem(loan.id, loan.copy.code, LoanTitle(title.id, title.title), member, loan.due_on)
+
+
+api = Router("/api/v1", route_handlers=[post_loan, post_return, get_loans])
