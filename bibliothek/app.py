@@ -18,6 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bibliothek import __version__
+from bibliothek.catalogue import api as catalogue_api
+from bibliothek.catalogue import pages as catalogue_pages
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word
 from bibliothek.copies import api as copies_api
 from bibliothek.copies import pages as copies_pages
@@ -114,6 +116,8 @@ def routers() -> list[Any]:
         sign_in_pages.router,
         members_pages.router,
         members_api.api,
+        catalogue_pages.router,
+        catalogue_api.api,
         copies_pages.router,
         copies_api.api,
         lending_pages.router,

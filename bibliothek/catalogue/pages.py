@@ -1,0 +1,277 @@
+"""The start page, the catalogue, and a title's own page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import cache
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import isbnlib
+from litestar import Router
+from litestar.params import FromPath, FromQuery
+from sqlalchemy import ColumnElement, bindparam, exists
+from sqlalchemy.orm import Session
+
+from bibliothek.catalogue import queries
+from bibliothek.catalogue.models import Contributor, SeriesPart, Title
+from bibliothek.catalogue.queries import Found, Sort, TitleRow
+from bibliothek.catalogue.wording import byline, language_word, role_word, source_word, turned
+from bibliothek.copies.models import Copy, Shelf
+from bibliothek.copies.queries import UnknownShelf, copies_of, shelf_by, shelves
+from bibliothek.lending.queries import LENDABLE, availability, is_available, loans_of, on_loan
+from bibliothek.lending.rules import is_overdue
+from bibliothek.web.routes import page
+from bibliothek.web.sign_in import Audience
+from bibliothek.web.visit import Answer, Visit
+
+PER_PAGE = 20
+ON_THE_WALL = 18
+LOANS_SHOWN = 3
+# More pages than any catalogue has, few enough for a database to count rows by.
+LAST_PAGE = 1_000_000
+
+SORTS: dict[str, Sort] = {"": "relevance", "neu": "newest", "titel": "title", "jahr": "year"}
+
+# What is found on a shelf that does not exist.
+NOT_A_SHELF = Found([], 0, False)
+
+
+class ShownRow(NamedTuple):
+    """A title in a list, with its copies."""
+
+    id: int
+    title: str
+    byline: str
+    year: int | None
+    available: int
+    total: int
+
+
+class ShownCopy(NamedTuple):
+    """A copy on its title's page; `state` is a badge. Who has it is shown to nobody."""
+
+    code: str
+    shelf: Shelf | None
+    state: str
+    due_on: date | None
+
+
+class Search(NamedTuple):
+    """What is looked for, from an address that anybody may have typed: every value is one that makes sense."""
+
+    q: str
+    available: bool
+    shelf: str
+    language: str
+    sort: str
+
+    def address(self) -> str:
+        """The address of this search, up to the page number."""
+        chosen = {
+            "q": self.q,
+            "verfuegbar": "1" if self.available else "",
+            "regal": self.shelf,
+            "sprache": self.language,
+            "sortierung": self.sort,
+        }
+        return "/katalog?" + urlencode({name: value for name, value in chosen.items() if value} | {"seite": ""})
+
+    @property
+    def everywhere(self) -> str:
+        """The address of the same search without filters."""
+        return search_for(self.q)
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.available or self.shelf or self.language)
+
+
+# ---- Start ----
+
+
+@page("/", Audience.EVERYONE)
+def start(visit: Visit) -> Answer:
+    """What is here, what is new, and what somebody has at home. The tablet goes to its scan field."""
+    if visit.asker.is_kiosk:
+        return visit.redirect("/kiosk")
+    db = visit.db
+    ready = queries.search(db, None, only=_condition(True, False), limit=0)
+    loans = loans_of(db, visit.member_id) if visit.asker.is_member else []
+    return visit.page(
+        "start.html",
+        titles=queries.count_titles(db),
+        ready=ready,
+        newest=_with_copies(db, queries.recent(db, ON_THE_WALL)),
+        loans=loans[:LOANS_SHOWN],
+        more_loans=len(loans) > LOANS_SHOWN,
+    )
+
+
+# ---- Catalogue ----
+
+
+@page("/katalog", Audience.EVERYONE)
+def catalogue(
+    visit: Visit,
+    q: FromQuery[str] = "",
+    verfuegbar: FromQuery[str] = "",
+    regal: FromQuery[str] = "",
+    sprache: FromQuery[str] = "",
+    sortierung: FromQuery[str] = "",
+    seite: FromQuery[str] = "1",
+) -> Answer:
+    """Titles that fit, page by page. Whatever the address says, the nearest sensible list is shown."""
+    search = Search(
+        q.strip(),
+        verfuegbar not in ("", "0"),
+        regal.strip(),
+        sprache.strip().lower(),
+        sortierung if sortierung in SORTS else "",
+    )
+    number, pages, found = _page_of(visit.db, search, _page_number(seite))
+    return visit.page(
+        "catalogue/list.html",
+        fragment="catalogue/_results.html",
+        search=search,
+        rows=_with_copies(visit.db, found.rows),
+        total=found.total,
+        more=found.more,
+        page=number,
+        pages=pages,
+        base=search.address(),
+        shelf_unknown=found is NOT_A_SHELF,
+        choices=None if visit.wants_fragment else _choices(visit.db, search),
+    )
+
+
+def _page_number(text: str) -> int:
+    """1 for what is no number, the last page there can be for a number too large."""
+    digits = text.strip()
+    if not digits.isdecimal():
+        return 1
+    return max(1, min(int(digits[:10]), LAST_PAGE))
+
+
+def _page_of(db: Session, search: Search, number: int) -> tuple[int, int, Found]:
+    """That page, or the last one when there are not so many: its number, the number of pages, what is on it."""
+    found = _find(db, search, number)
+    reachable = found.total
+    if found.more and not search.q and not search.is_filtered:
+        # Whoever wants to, may leaf through everything.
+        reachable = queries.count_titles(db)
+    pages = max(1, -(-reachable // PER_PAGE))
+    if number > pages:
+        number, found = pages, _find(db, search, pages)
+    return number, pages, found
+
+
+def _find(db: Session, search: Search, number: int) -> Found:
+    values: dict[str, object] = {}
+    if search.shelf:
+        try:
+            values["shelf_id"] = shelf_by(db, search.shelf).id
+        except UnknownShelf:
+            return NOT_A_SHELF
+    return queries.search(
+        db,
+        search.q,
+        only=_condition(search.available, bool(search.shelf)),
+        values=values,
+        language=search.language or None,
+        sort=SORTS[search.sort],
+        offset=(number - 1) * PER_PAGE,
+        limit=PER_PAGE,
+    )
+
+
+@cache
+def _condition(available: bool, on_shelf: bool) -> ColumnElement[bool] | None:
+    """SQL: the title has a copy that is here now, that stands on shelf :shelf_id, or one that does both."""
+    if not available and not on_shelf:
+        return None
+    copy = exists().where(Copy.title_id == Title.id)
+    copy = copy.where(is_available() if available else Copy.state != "withdrawn")
+    return copy.where(Copy.shelf_id == bindparam("shelf_id")) if on_shelf else copy
+
+
+def _with_copies(db: Session, rows: Sequence[TitleRow]) -> list[ShownRow]:
+    copies = availability(db, [row.id for row in rows])
+    return [
+        ShownRow(row.id, row.title, row.byline, row.year, copies[row.id].available, copies[row.id].total)
+        for row in rows
+    ]
+
+
+class Choices(NamedTuple):
+    """What the filters offer, as (value, text) pairs, the chosen value always among them."""
+
+    shelves: list[tuple[str, str]]
+    languages: list[tuple[str, str]]
+
+
+def _choices(db: Session, search: Search) -> Choices:
+    codes = {*queries.languages(db), *filter(None, [search.language])}
+    names = sorted(((code, language_word(code)) for code in codes), key=lambda pair: pair[1].casefold())
+    return Choices([(shelf.code, shelf.name) for shelf in shelves(db)], names)
+
+
+# ---- A title ----
+
+
+@page("/titel/{title_id:int}", Audience.EVERYONE)
+def title(visit: Visit, title_id: FromPath[int]) -> Answer:
+    """Everything about a title, and where its copies are."""
+    found = queries.title(visit.db, title_id)
+    return visit.page(
+        "catalogue/title.html",
+        title=found,
+        byline=byline(found.contributors),
+        people=_people(found.contributors),
+        series=_series(found.series),
+        isbns=[_hyphenated(isbn.isbn) for isbn in found.isbns],
+        subjects=[(subject.name, search_for(subject.name)) for subject in found.subjects],
+        language=language_word(found.language) if found.language else None,
+        source=source_word(found.source) if found.source else None,
+        copies=_shown_copies(visit, copies_of(visit.db, found.id)),
+    )
+
+
+def _people(contributors: Iterable[Contributor]) -> dict[str, list[tuple[str, str]]]:
+    """Role in words to (name, address of a search for it), in the order of the title page."""
+    people: dict[str, list[tuple[str, str]]] = {}
+    for person in contributors:
+        people.setdefault(role_word(person.role), []).append((turned(person.name), search_for(person.name)))
+    return people
+
+
+def _series(parts: Iterable[SeriesPart]) -> list[tuple[str, str]]:
+    return [
+        (f"{part.series} ; {part.number}" if part.number else part.series, search_for(part.series)) for part in parts
+    ]
+
+
+def search_for(text: str) -> str:
+    return "/katalog?" + urlencode({"q": text})
+
+
+def _hyphenated(isbn: str) -> str:
+    return isbnlib.mask(isbn) or isbn
+
+
+def _shown_copies(visit: Visit, copies: Sequence[Copy]) -> list[ShownCopy]:
+    due = on_loan([copy.id for copy in copies], visit.db)
+    return [
+        ShownCopy(copy.code, copy.shelf, _badge(copy.state, due.get(copy.id), visit.today), due.get(copy.id))
+        for copy in copies
+    ]
+
+
+def _badge(state: str, due_on: date | None, today: date) -> str:
+    if due_on:
+        return "late" if is_overdue(due_on, today) else "loan"
+    return "here" if state in LENDABLE else state
+
+
+router = Router("/", route_handlers=[start, catalogue, title])
