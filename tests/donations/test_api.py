@@ -1,0 +1,168 @@
+"""`POST /donations` and `GET /lookup/{isbn}`: what is found is stored whole, what is not found leaves nothing behind."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from bibliothek.catalogue.models import Title
+from bibliothek.copies.models import Copy
+from bibliothek.donations.models import Donation
+from bibliothek.lookup.models import StoredAnswer
+from tests import make
+from tests.client import Client
+from tests.conftest import Library
+from tests.lookup.stand_in import StandIn
+
+ISBN = "9783551551672"
+
+
+def donate(client: Client, key: str | None = None, **body: Any) -> Any:
+    return client.post("/api/v1/donations", json=body, headers={"idempotency-key": key} if key else {})
+
+
+def count(library: Library, model: Any) -> int:
+    with library.database.reading() as db:
+        return db.scalar(select(func.count()).select_from(model)) or 0
+
+
+def test_an_isbn_becomes_a_title_with_a_copy(program: Client) -> None:
+    answer = donate(program, isbn="978-3-551-55167-2")
+    assert answer.status_code == 201
+    made = answer.json()
+    assert made["title"]["isbns"][0] == ISBN
+    assert made["title"]["total"] == made["title"]["available"] == 1
+    assert set(made) == {"id", "title", "copy"}
+    copy = program.get(f"/api/v1/copies/{made['copy']['code']}").json()
+    assert (copy["state"], copy["available"]) == ("intake", True)
+
+
+def test_what_the_source_said_is_kept_as_it_came(program: Client) -> None:
+    donate(program, isbn=ISBN)
+    with program.library.database.reading() as db:
+        kept = db.get_one(StoredAnswer, (ISBN, "dnb"))
+    assert kept.outcome == "found"
+    assert b"<" in kept.raw
+
+
+def test_the_same_isbn_again_is_one_more_copy_without_asking(program: Client, sources: StandIn) -> None:
+    first = donate(program, isbn=ISBN).json()
+    asked = len(sources.asked)
+    second = donate(program, isbn=ISBN).json()
+    assert second["title"]["id"] == first["title"]["id"]
+    assert second["title"]["total"] == 2
+    assert second["copy"] != first["copy"]
+    assert len(sources.asked) == asked
+
+
+def test_a_title_is_stored_without_asking_anybody(program: Client, sources: StandIn) -> None:
+    answer = donate(
+        program,
+        title="Das andere Geschlecht",
+        contributors=[{"name": "Beauvoir, Simone de"}, {"name": "Aumüller, Uli", "role": "trl"}],
+        isbn="3499227851",
+        year=2000,
+        language="de",
+        series=[{"title": "rororo", "number": "22785"}],
+        donor="Mitglied 7",
+    )
+    title = answer.json()["title"]
+    assert answer.status_code == 201
+    assert title["contributors"] == [
+        {"name": "Beauvoir, Simone de", "role": "aut"},
+        {"name": "Aumüller, Uli", "role": "trl"},
+    ]
+    assert title["isbns"] == ["9783499227851"]
+    assert (title["publisher"], title["series"]) == (None, [{"title": "rororo", "number": "22785"}])
+    assert sources.asked == []
+
+
+def test_a_book_without_isbn_is_welcome(program: Client) -> None:
+    title = donate(program, title="Zine Nr. 3").json()["title"]
+    assert title["isbns"] == []
+
+
+def test_an_isbn_that_nobody_knows_stores_nothing(program: Client) -> None:
+    answer = donate(program, isbn="9791090636071")
+    assert (answer.status_code, answer.json()["code"]) == (404, "isbn-not-found")
+    assert answer.json()["isbn"] == "9791090636071"
+    assert count(program.library, Title) == count(program.library, Copy) == 0
+
+
+@pytest.mark.parametrize("manners", ["throttle", "html", "broken", "bomb"])
+def test_sources_in_trouble_store_nothing_and_say_when_to_come_back(
+    program: Client, sources: StandIn, manners: str
+) -> None:
+    sources.behave("dnb", manners)
+    sources.behave("openlibrary", manners)
+    answer = donate(program, isbn=ISBN)
+    assert (answer.status_code, answer.json()["code"]) == (503, "sources-unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert count(program.library, Title) == count(program.library, StoredAnswer) == 0
+    sources.behave("dnb", "well")
+    assert donate(program, isbn=ISBN).status_code == 201
+
+
+@pytest.mark.parametrize("isbn", ["9783551551673", "61120081", "0000000000", "4006381333931", "k.A.", "x" * 10_000])
+def test_what_is_no_isbn_is_refused(program: Client, isbn: str) -> None:
+    answer = donate(program, isbn=isbn)
+    assert answer.status_code == 422
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"title": " "}, {"isbn": ""}, {"title": 7}, {"title": "x", "year": "bald"}, {"title": "x", "contributors": [{}]}],
+)
+def test_a_donation_of_nothing_is_refused(program: Client, body: dict[str, Any]) -> None:
+    assert donate(program, **body).status_code == 422
+    assert count(program.library, Donation) == 0
+
+
+def test_a_donor_is_named_by_card_or_name_and_a_shelf_by_code_or_name(program: Client) -> None:
+    with program.library.database.writing() as db:
+        member, shelf = make.member(db), make.shelf(db, "Politik")
+        card, code, member_id = make.card(db, member), shelf.code, member.id
+    donate(program, title="A", donor=card, shelf="Politik")
+    donate(program, title="B", donor="Mitglied 3", shelf=code.lower())
+    with program.library.database.reading() as db:
+        donors = db.execute(select(Donation.donor_id, Donation.donor_name).order_by(Donation.id)).all()
+        shelves = set(db.scalars(select(Copy.shelf_id)))
+    assert [tuple(donor) for donor in donors] == [(member_id, None), (None, "Mitglied 3")]
+    assert None not in shelves
+    assert len(shelves) == 1
+    assert donate(program, title="C", shelf="Keller").status_code == 404
+    assert donate(program, title="D", donor="M" + "0" * 27 + "1").status_code in (404, 201)
+
+
+def test_one_key_makes_one_donation_also_while_the_first_still_asks(program: Client, sources: StandIn) -> None:
+    sources.delay_s = 0.3
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: donate(program, key="k", isbn=ISBN), range(5)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    assert count(program.library, Copy) == 1
+
+
+def test_a_look_up_tells_where_each_field_comes_from_and_stores_no_title(program: Client) -> None:
+    found = program.get("/api/v1/lookup/3-551-55167-7").json()
+    assert (found["isbn"], found["outcome"]) == (ISBN, "found")
+    assert "id" not in found["record"]
+    assert found["origin"]["title"] == "dnb"
+    assert {source["name"] for source in found["sources"]} == {"dnb", "openlibrary"}
+    assert count(program.library, Title) == 0
+
+
+def test_a_look_up_of_nonsense_is_refused(program: Client) -> None:
+    assert program.get("/api/v1/lookup/abc").status_code == 422
+
+
+def test_strangers_may_neither_look_up_nor_donate(asking: Library) -> None:
+    with asking.client() as client:
+        assert client.get(f"/api/v1/lookup/{ISBN}").status_code == 401
+        assert donate(client, title="x").status_code == 401
+        client.with_token("kiosk")
+        assert donate(client, title="x").status_code == 201

@@ -1,0 +1,127 @@
+"""Donating in a browser: scan, look, take in; the form at once where nothing is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select
+
+from bibliothek.catalogue.models import Title
+from bibliothek.copies.models import Copy
+from bibliothek.donations.models import Donation
+from tests import make
+from tests.client import Client, text_of
+from tests.conftest import Library
+from tests.lookup.stand_in import StandIn
+
+ISBN = "9783551551672"
+
+
+@pytest.fixture
+def donor(asking: Library) -> Iterator[Client]:
+    """A signed-in member in a library that is set up."""
+    with asking.database.writing() as db:
+        make.admin(db)
+        member = make.member(db, "Mitglied 7")
+    with asking.client() as client:
+        yield client.sign_in(member)
+
+
+def once(html: str) -> str:
+    found = re.search(r'name="once" value="([^"]+)"', html)
+    assert found
+    return found.group(1)
+
+
+def copies(library: Library) -> list[Copy]:
+    with library.database.reading() as db:
+        return list(db.scalars(select(Copy)))
+
+
+def test_a_scanned_isbn_is_shown_and_taken_in(donor: Client) -> None:
+    shown = donor.submit("/spenden", isbn=ISBN)
+    assert shown.status_code == 200
+    assert "Ist es dieses Buch?" in shown.text
+    title = re.search(r'name="title"[^>]*value="([^"]+)"', shown.text, re.S)
+    assert title
+    done = donor.submit("/spenden/buch", title=title.group(1), isbn=ISBN, once=once(shown.text))
+    assert "aufgenommen" in text_of(done.text)
+    (copy,) = copies(donor.library)
+    assert copy.state == "intake"
+    with donor.library.database.reading() as db:
+        assert db.get_one(Title, copy.title_id).source == "dnb"
+
+
+def test_pressing_twice_takes_in_one_book(donor: Client) -> None:
+    form = donor.get("/spenden/buch")
+    fields = {"title": "Zine Nr. 3", "once": once(form.text)}
+    donor.submit("/spenden/buch", **fields)
+    donor.submit("/spenden/buch", **fields)
+    assert len(copies(donor.library)) == 1
+
+
+def test_an_unknown_isbn_leads_to_the_form_with_the_isbn_kept(donor: Client) -> None:
+    shown = donor.submit("/spenden", isbn="979-10-90636-07-1")
+    assert shown.status_code == 200
+    assert "kennt noch niemand" in shown.text
+    assert 'value="9791090636071"' in shown.text
+
+
+def test_when_the_sources_are_down_the_form_is_there_at_once(donor: Client, sources: StandIn) -> None:
+    sources.behave("dnb", "html")
+    sources.behave("openlibrary", "throttle")
+    shown = donor.submit("/spenden", isbn=ISBN)
+    assert shown.status_code == 200
+    assert "Nachschlagen geht gerade nicht" in shown.text
+    assert f'value="{ISBN}"' in shown.text
+    assert copies(donor.library) == []
+
+
+def test_what_is_here_already_is_one_more_copy(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        title = make.title(db, "Tschick", isbns=(ISBN,))
+    shown = donor.submit("/spenden", isbn=ISBN)
+    assert "Das haben wir schon" in shown.text
+    donor.submit("/spenden/exemplar", title=title.id, once=once(shown.text))
+    assert [copy.title_id for copy in copies(donor.library)] == [title.id]
+
+
+@pytest.mark.parametrize("isbn", ["", "9783551551673", "61120081", "9,78355E+12", "<script>", "x" * 5000])
+def test_what_is_no_isbn_is_said_at_the_field_and_stays_there(donor: Client, isbn: str) -> None:
+    shown = donor.submit("/spenden", isbn=isbn)
+    assert shown.status_code == 422
+    assert "f-isbn-error" in shown.text
+    assert "<script>" not in shown.text.replace('<script src="', "")
+
+
+def test_all_errors_of_the_form_are_shown_and_the_rest_is_kept(donor: Client) -> None:
+    shown = donor.submit("/spenden/buch", title="", year="bald", publisher="Rotbuch", once="x")
+    assert shown.status_code == 422
+    assert 'id="f-title-error"' in shown.text
+    assert 'id="f-year-error"' in shown.text
+    assert 'value="Rotbuch"' in shown.text
+    assert copies(donor.library) == []
+
+
+def test_a_member_is_named_as_donor_only_if_they_want_it(donor: Client) -> None:
+    donor.submit("/spenden/buch", title="A")
+    donor.submit("/spenden/buch", title="B", from_me="1")
+    with donor.library.database.reading() as db:
+        donors = db.scalars(select(Donation.donor_id).order_by(Donation.id)).all()
+    assert donors[0] is None
+    assert donors[1] is not None
+
+
+def test_the_tablet_may_take_books_in_and_strangers_may_not(asking: Library) -> None:
+    with asking.database.writing() as db:
+        make.admin(db)
+    with asking.client() as stranger:
+        answer = stranger.submit("/spenden/buch", False, title="A")
+        assert (answer.status_code, answer.headers["location"][:9]) == (303, "/anmelden")
+        assert copies(asking) == []
+    with asking.client() as tablet:
+        tablet.be_tablet()
+        assert "aufgenommen" in tablet.submit("/spenden/buch", title="A").text
+    assert len(copies(asking)) == 1

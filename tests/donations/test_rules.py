@@ -1,0 +1,44 @@
+"""Persons and series as people type them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bibliothek.catalogue.fields import Part, Person
+from bibliothek.donations import rules
+
+
+@pytest.mark.parametrize(
+    ("line", "person"),
+    [
+        ("Beauvoir, Simone de", Person("Beauvoir, Simone de", "aut")),
+        ("  Arendt, Hannah  ", Person("Arendt, Hannah", "aut")),
+        ("Haug, Frigga (Hg.)", Person("Haug, Frigga", "edt")),
+        ("Haug, Frigga (hrsg)", Person("Haug, Frigga", "edt")),
+        ("Aumüller, Uli (Übers.)", Person("Aumüller, Uli", "trl")),
+        ("Janosch (ill)", Person("Janosch", "ill")),
+        ("Rosa-Luxemburg-Stiftung (Berlin)", Person("Rosa-Luxemburg-Stiftung (Berlin)", "aut")),
+        ("Verein (isb)", Person("Verein", "isb")),
+    ],
+)
+def test_a_line_is_a_person_with_what_they_did(line: str, person: Person) -> None:
+    assert rules.read_persons(line) == (person,)
+
+
+def test_persons_come_back_as_they_were_typed() -> None:
+    persons = (Person("Beauvoir, Simone de", "aut"), Person("Aumüller, Uli", "trl"), Person("Verein", "isb"))
+    assert rules.read_persons(rules.write_persons(persons)) == persons
+
+
+def test_empty_lines_are_nobody() -> None:
+    assert rules.read_persons("\n \n") == ()
+
+
+def test_series_are_read_with_their_number() -> None:
+    text = "rororo ; 1234\nEdition Suhrkamp\n ; 3\nReihe; Abteilung B ; 2"
+    assert rules.read_series(text) == (
+        Part("rororo", "1234"),
+        Part("Edition Suhrkamp"),
+        Part("Reihe; Abteilung B", "2"),
+    )
+    assert rules.read_series(rules.write_series(rules.read_series(text))) == rules.read_series(text)
