@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import isbnlib
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bibliothek import codes
 from bibliothek.codes import ALPHABET, Kind, Scanned
+
+# A busy machine is no bug: examples may take their time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 values = st.integers(0, 28)
 kinds = st.sampled_from(list(Kind))

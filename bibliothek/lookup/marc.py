@@ -1,7 +1,7 @@
-"""A MARC21 record as our Record, by the table of docs/lookup.md.
+"""A MARC21 record as our Record.
 
 MARC 21 Format for Bibliographic Data: https://www.loc.gov/marc/bibliographic/. DNB, K10plus and hbz follow it with habits
-of their own, which the comments name.
+of their own, which the comments name. What is free text in a summary (520) is the publisher's and not copied.
 """
 
 from __future__ import annotations
