@@ -69,7 +69,7 @@ def _running(command: list[str], port: int, path: str, settings: dict[str, str])
 def _wait(process: subprocess.Popen[bytes], address: str) -> None:
     for _ in range(6000):
         try:
-            with urllib.request.urlopen(address, timeout=5):
+            with urllib.request.urlopen(address, timeout=60):
                 return
         except (urllib.error.URLError, ConnectionError):
             if process.poll() is not None:

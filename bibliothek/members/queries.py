@@ -52,6 +52,11 @@ def has_admin(db: Session) -> bool:
     return bool(db.scalar(select(exists().where(Member.role == "admin"))))
 
 
+def first_admin(db: Session) -> Member | None:
+    """The admin who has been here longest."""
+    return db.scalars(select(Member).where(Member.role == "admin").order_by(Member.id)).first()
+
+
 # Asked with every request of somebody signed in, so built once.
 _SIGNED_IN = (
     select(Member.id, Member.name, Member.role)

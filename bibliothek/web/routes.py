@@ -261,7 +261,7 @@ def _show(visit: Visit, answer: Page) -> Response[Any]:
     return Response(
         html.encode(),
         status_code=answer.status,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={"cache-control": "no-store", "vary": "HX-Request, Cookie", **answer.headers},
         cookies=cookies,
     )

@@ -1,0 +1,172 @@
+"""Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
+
+`python -m bench [start] [search] [lending]`; without names, all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench import floor, library, load, server
+
+TITLES = 100_000
+QUERIES = ("kapital", "der", "die gesch", "müller", "seghers", "revolution in", "das", "frau", "r", "geschichte der")
+
+
+@dataclass
+class Bars:
+    """Prints each figure beside its bar and remembers whether one was missed."""
+
+    missed: int = 0
+
+    def show(self, what: str, figure: float, bar: float | None = None, least: bool = False, unit: str = "") -> None:
+        verdict = ""
+        if bar is not None:
+            held = figure >= bar if least else figure <= bar
+            self.missed += not held
+            verdict = f"   {'≥' if least else '≤'} {bar:g}{unit}   {'held' if held else 'MISSED'}"
+        print(f"  {what:<66}{figure:>10.2f}{unit}{verdict}", flush=True)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="bibliothek-bench-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made)
+
+
+def start(bars: Bars) -> None:
+    """Cold start to the first page, and memory."""
+    print("\nStart and memory")
+    with folder() as data:
+        library.make(data, 1000)
+        ours, bare = [], []
+        for _ in range(5):
+            with server.floor("page", data) as running:
+                bare.append(running.cold_start)
+            with server.bibliothek(data) as running:
+                ours.append(running.cold_start)
+                rest = running.memory()
+        bars.show("bare Litestar + SQLAlchemy, first page (median of 5)", median(bare), unit=" s")
+        bars.show("Bibliothek, first page (median of 5)", median(ours), unit=" s")
+        bars.show("ratio", median(ours) / median(bare), 1.5)
+        bars.show("memory after the start (PSS)", rest, 120, unit=" MiB")
+        with server.bibliothek(data) as running:
+            pages = ["/", "/katalog", "/katalog?q=das", "/titel/7", "/anmelden"]
+            work = [[load.request("GET", pages[(n + k) % 5]) for k in range(25)] for n in range(24)]
+            seen = load.run(running.port, work)
+            assert set(seen.statuses) == {200}, seen.statuses
+            bars.show("memory after 600 pages from 24 clients (PSS)", running.memory(), 170, unit=" MiB")
+
+
+def search(bars: Bars) -> None:
+    """The catalogue page against plain sqlite3 with the same query; the search alone; small and large libraries."""
+    print(f"\nSearch on {TITLES:,} titles")
+    with folder() as large, folder() as small:
+        library.make(large, TITLES)
+        library.make(small, 1000)
+        work = [[load.request("GET", "/katalog?q=" + _quoted(QUERIES[n % len(QUERIES)])) for n in range(600)]]
+        with server.floor("search", large) as running:
+            load.run(running.port, [work[0][:60]])
+            bare = load.run(running.port, work)
+        with server.bibliothek(large) as running:
+            load.run(running.port, [work[0][:60]])
+            ours = load.run(running.port, work)
+            titles = load.run(running.port, [[load.request("GET", f"/titel/{n * 97 + 1}") for n in range(400)]])
+        with server.bibliothek(small) as running:
+            few = load.run(running.port, [[load.request("GET", f"/titel/{n % 900 + 1}") for n in range(400)]])
+        assert set(ours.statuses) == set(titles.statuses) == set(few.statuses) == {200}
+        bars.show("bare handler, same query, same rows", bare.per_second, unit="/s")
+        bars.show("/katalog", ours.per_second, unit="/s")
+        bars.show("ratio", ours.per_second / bare.per_second, 0.5, least=True)
+        bars.show("/katalog p95", ours.percentile(95), 12, unit=" ms")
+        bars.show("the search alone p95", _search_alone(large), 5, unit=" ms")
+        bars.show("title page, 1,000 titles (median)", few.median, unit=" ms")
+        bars.show(f"title page, {TITLES:,} titles (median)", titles.median, unit=" ms")
+        # Two runs of the same thing differ by a quarter on a busy machine.
+        bars.show("ratio", titles.median / few.median, 1.25)
+
+
+def _search_alone(data: Path) -> float:
+    """Milliseconds that 95 of 100 searches take, without any page around them."""
+    from bibliothek.catalogue import queries
+    from bibliothek.db import open_database
+
+    database = open_database(None, data / "bibliothek.sqlite")
+    spans = []
+    for n in range(500):
+        with database.reading() as db:
+            began = time.perf_counter()
+            queries.search(db, QUERIES[n % len(QUERIES)])
+            spans.append((time.perf_counter() - began) * 1000)
+    database.close()
+    return sorted(spans)[int(len(spans) * 0.95)]
+
+
+def lending(bars: Bars) -> None:
+    """Lending different copies with 16 clients through the API, against the two bare statements."""
+    print("\nLending different copies, 16 clients")
+    loans = 4000
+    with folder() as one, folder() as two, folder() as three:
+        made = library.make(one, loans)
+        with server.floor("lending", one) as running:
+            bare = load.run(running.port, _loans(made))
+        made = library.make(two, loans)
+        with server.bibliothek(two) as running:
+            ours = load.run(running.port, _loans(made))
+        assert set(bare.statuses) == set(ours.statuses) == {201}, (bare.statuses, ours.statuses)
+        bars.show("plain sqlite3 loop, no server", _plain_loop(library.make(three, loans)), unit="/s")
+        bars.show("bare handler, two statements", bare.per_second, unit="/s")
+        bars.show("POST /api/v1/loans", ours.per_second, unit="/s")
+        bars.show("ratio", ours.per_second / bare.per_second, 0.35, least=True)
+        bars.show("p99", ours.percentile(99), 300, unit=" ms")
+
+
+def _loans(made: library.Made) -> list[list[bytes]]:
+    requests = [
+        load.request(
+            "POST",
+            "/api/v1/loans",
+            json.dumps({"copy": code, "member": made.card}).encode(),
+            Authorization=f"Bearer {made.token}",
+        )
+        for code in made.copies
+    ]
+    return [requests[n::16] for n in range(16)]
+
+
+def _plain_loop(made: library.Made) -> float:
+    import threading
+
+    connection, lock = floor.connect(made.data / "bibliothek.sqlite"), threading.Lock()
+    began = time.perf_counter()
+    for code in made.copies:
+        floor.two_statements(connection, lock, code)
+    return len(made.copies) / (time.perf_counter() - began)
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text)
+
+
+BENCHES: dict[str, Callable[[Bars], None]] = {"start": start, "search": search, "lending": lending}
+
+if __name__ == "__main__":
+    bars = Bars()
+    for name in sys.argv[1:] or BENCHES:
+        BENCHES[name](bars)
+    print(f"\n{'all bars held' if not bars.missed else f'{bars.missed} missed'}")
+    sys.exit(1 if bars.missed else 0)

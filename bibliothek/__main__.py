@@ -1,0 +1,5 @@
+"""`python -m bibliothek` is the `bibliothek` command."""
+
+from bibliothek.cli import main
+
+main()

@@ -1,0 +1,467 @@
+"""The command line. Everything heavy is imported inside the command that needs it: `bibliothek --help` answers at once.
+
+Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from bibliothek import __version__
+from bibliothek.problems import Problem
+from bibliothek.settings import BadSetting, Settings, is_loopback, load_settings
+
+if TYPE_CHECKING:
+    from bibliothek.db import Database
+    from bibliothek.reminders.actions import Reminded
+
+
+class Failed(Exception):
+    """Why a command could not do its work, in one line."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The library a command works on."""
+
+    settings: Settings
+    database: Database
+
+
+@click.group(help="Bibliothek: eine Leihbibliothek für gemeinsame Räume.", context_settings={"max_content_width": 100})
+@click.version_option(__version__, message="Bibliothek %(version)s", help="Die Version nennen.")
+@click.help_option("--help", "-h", help="Diese Hilfe zeigen.")
+def cli() -> None:
+    """All commands; each says itself what it does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry of the `bibliothek` command."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. What went wrong stands on stderr, in one line."""
+    try:
+        result = cli.main(list(arguments) if arguments is not None else None, "bibliothek", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "bibliothek"
+        return _say(f"{_wrong_usage(error)} Hilfe: {where} --help", 2)
+    except click.Abort:
+        return _say("Abgebrochen.", 1)
+    except Problem as problem:
+        return _say(problem.sentence, 1)
+    except (Failed, BadSetting) as error:
+        return _say(str(error), 1)
+    except OSError as error:
+        return _say(f"{error.filename or 'Der Rechner meldet'}: {error.strerror or error}", 1)
+
+
+def _say(text: str, code: int) -> int:
+    click.echo(" ".join(text.split()), err=True)
+    return code
+
+
+def _wrong_usage(error: click.UsageError) -> str:
+    """click's complaint in German."""
+    match error:
+        case click.NoSuchOption():
+            return f"Die Option {error.option_name} gibt es nicht."
+        case click.MissingParameter(param=click.Parameter() as parameter):
+            return f"Es fehlt: {_name(parameter)}."
+        case click.BadParameter(param=click.Parameter(type=click.Choice(choices=choices)) as parameter):
+            return f"{_name(parameter)}: erlaubt ist {', '.join(choices)}."
+        case click.BadParameter(param=click.Parameter() as parameter):
+            return f"{_name(parameter)}: Diese Angabe passt hier nicht."
+        case _:
+            return "So lässt sich der Befehl nicht aufrufen."
+
+
+def _name(parameter: click.Parameter) -> str:
+    return parameter.opts[0] if isinstance(parameter, click.Option) else (parameter.human_readable_name or "Angabe")
+
+
+# ---- The library a command works on ----
+
+
+@contextmanager
+def opened_library() -> Iterator[Opened]:
+    """The library of the settings, which must be there and of this version. Raises Failed."""
+    settings = load_settings()
+    if settings.sqlite_file and not settings.sqlite_file.is_file():
+        raise Failed(_nothing_there(settings))
+    with plain_words(settings):
+        from bibliothek.db import open_database
+
+        with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
+            _check_version(settings, database)
+            yield Opened(settings, database)
+
+
+@contextmanager
+def plain_words(settings: Settings) -> Iterator[None]:
+    """Faults of the database as one line."""
+    from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
+
+    from bibliothek.migrations import NewerDatabase
+
+    try:
+        yield
+    except NewerDatabase as error:
+        raise Failed(
+            f"Die Daten sind von einer neueren Version ({error}). Diese hier liest sie nicht; nimm die neuere wieder."
+        ) from error
+    except (DataError, IntegrityError, ProgrammingError):
+        # A bug of ours: its trace is worth more than a line.
+        raise
+    except DatabaseError as error:
+        raise Failed(_fault(settings, str(error.orig))) from error
+
+
+def _fault(settings: Settings, words: str) -> str:
+    if "is locked" in words:
+        return "Die Datenbank ist gesperrt: Ein anderes Programm schreibt gerade lange. Versuche es gleich noch einmal."
+    if settings.database_url:
+        return f"Die Datenbank ist nicht zu benutzen: {words.strip().splitlines()[0]}"
+    return f"Die Datenbank in {settings.data.resolve()} ist nicht zu benutzen: {words}"
+
+
+def _check_version(settings: Settings, database: Database) -> None:
+    from bibliothek.migrations import NewerDatabase, current, newest
+
+    with database.engine.connect() as connection:
+        revision = current(connection)
+    if revision is None:
+        raise Failed(_nothing_there(settings))
+    if revision > newest():
+        raise NewerDatabase(revision)
+    if revision < newest():
+        raise Failed(
+            "Die Daten sind von einer älteren Version. Starte einmal „bibliothek serve“, das bringt sie auf den Stand."
+        )
+
+
+def _nothing_there(settings: Settings) -> str:
+    where = "In der Datenbank" if settings.database_url else f"In {settings.data.resolve()}"
+    return (
+        f"{where} liegt keine Bibliothek. „bibliothek serve“ legt eine an; welcher Ordner gilt, sagt BIBLIOTHEK_DATA."
+    )
+
+
+# ---- serve ----
+
+
+@cli.command(help="Die Datenbank auf den neuesten Stand bringen, dann dienen.")
+@click.option("--host", help="Adresse, auf der gelauscht wird; 0.0.0.0 für alle im Netz.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Der Port.")
+def serve(host: str | None, port: int | None) -> None:
+    """Migrate, say the address, serve until Ctrl+C or SIGTERM."""
+    settings = load_settings()
+    host, port = host or settings.host, port or settings.port
+    with closing(_listen(host, port)) as listener, plain_words(settings):
+        from bibliothek.db import open_database
+        from bibliothek.migrations import migrate
+
+        with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
+            migrate(database)
+            _serve(settings, database, listener, host, port)
+
+
+def _serve(settings: Settings, database: Database, listener: socket.socket, host: str, port: int) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    import uvicorn
+    from litestar.concurrency import set_asyncio_executor
+
+    from bibliothek import log
+    from bibliothek.app import create_app
+    from bibliothek.db import THREADS
+
+    log.configure()
+    # As many threads as the pool has connections: more would only wait for one another.
+    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
+    app = create_app(settings, database)
+    for line in _greeting(settings, database, host, port):
+        click.echo(line)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            # Whom to believe about forwarded addresses is our own setting (web/origin.py).
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        click.echo("Beendet.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that waits for browsers from now on: nobody who reads our greeting comes too early. Raises Failed."""
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise Failed(f"Die Adresse {host} gibt es auf diesem Rechner nicht.") from error
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise Failed(_cannot_listen(error, host, port)) from error
+    return listener
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> str:
+    import errno
+
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} ist schon belegt: Vielleicht läuft die Bibliothek schon. Ein anderer geht mit --port."
+    if error.errno == errno.EACCES:
+        return f"Port {port} darf hier nur der Systemverwalter öffnen. Nimm einen ab 1024, zum Beispiel --port 8000."
+    return f"Auf {host}, Port {port} lässt sich nicht lauschen: {error.strerror}."
+
+
+def _greeting(settings: Settings, database: Database, host: str, port: int) -> Iterator[str]:
+    """What the terminal says: where the library is, and the code of the first run while nobody has used it."""
+    from bibliothek.library.rules import setup_code
+    from bibliothek.members.queries import has_admin
+    from bibliothek.settings import ensure_secret_key
+
+    addresses = _addresses(host, port)
+    yield f"Bibliothek läuft: {addresses[0]}"
+    for address in addresses[1:]:
+        yield f"Im Netz: {address}"
+    if not settings.base_is_loopback:
+        yield f"QR-Codes und Mails führen auf: {settings.base_url}"
+    with database.reading() as db:
+        is_set_up = has_admin(db)
+    if not is_set_up:
+        code = setup_code(ensure_secret_key(settings))
+        yield f"Noch nicht eingerichtet. Öffne {addresses[-1]}/einrichten und gib diesen Code ein: {code}"
+    yield "Beenden mit Strg+C."
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Where browsers find the server: on this machine first, then in the local network."""
+    suffix = "" if port == 80 else f":{port}"
+    if is_loopback(host):
+        return [f"http://localhost{suffix}"]
+    if not _is_any(host):
+        return [f"http://{_in_url(host)}{suffix}"]
+    lan = _lan_address()
+    return [f"http://localhost{suffix}", *([f"http://{lan}{suffix}"] if lan else [])]
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _lan_address() -> str | None:
+    """This machine's address in its network, or None without one. Nothing is sent: the kernel only picks a route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address that nobody has
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+    return None if is_loopback(address) or _is_any(address) else address
+
+
+# ---- member, token ----
+
+
+@cli.group(help="Mitglieder anlegen und hineinlassen.")
+@click.help_option("--help", "-h", help="Diese Hilfe zeigen.")
+def member() -> None:
+    """Commands about members."""
+
+
+@member.command("add", help="Ein Mitglied anlegen; gibt die Karte und eine Anmelde-Adresse aus.")
+@click.option("--name", required=True, help="Der Name.")
+@click.option("--email", help="Die E-Mail-Adresse, wenn es eine gibt.")
+@click.option("--role", required=True, type=click.Choice(["member", "librarian", "admin"]), help="Die Rolle.")
+def member_add(name: str, email: str | None, role: str) -> None:
+    """Print `card: M…` and `link: …`, a line each."""
+    with opened_library() as library:
+        from bibliothek.members import actions, rules, sign_in
+        from bibliothek.web.visit import utc_now
+
+        now = utc_now()
+        with library.database.writing() as db:
+            made = actions.add_member(db, name, email, role, now)
+            card = actions.new_card(db, made, now)
+            link = sign_in.new_link(db, made, now)
+        click.echo(f"card: {card}")
+        click.echo(f"link: {rules.sign_in_address(library.settings.base_url, link)}")
+
+
+@member.command("link", help="Eine Anmelde-Adresse ausgeben, einmal und 10 Minuten gültig.")
+@click.argument("email")
+def member_link(email: str) -> None:
+    """Print a fresh one-time sign-in address."""
+    with opened_library() as library:
+        from bibliothek.members import queries, rules, sign_in
+        from bibliothek.web.visit import utc_now
+
+        with library.database.writing() as db:
+            found = queries.member_by_email(db, email)
+            if found is None:
+                raise queries.UnknownAddress
+            link = sign_in.new_link(db, found, utc_now())
+        click.echo(rules.sign_in_address(library.settings.base_url, link))
+
+
+@cli.group(help="Schlüssel für die JSON-Schnittstelle.")
+@click.help_option("--help", "-h", help="Diese Hilfe zeigen.")
+def token() -> None:
+    """Commands about bearer tokens."""
+
+
+@token.command("add", help="Einen Schlüssel anlegen. Er wird nur dieses eine Mal gezeigt.")
+@click.option("--name", required=True, help="Wofür er ist.")
+@click.option("--role", required=True, type=click.Choice(["librarian", "kiosk"]), help="Was er darf.")
+def token_add(name: str, role: str) -> None:
+    """Print the token, alone on one line."""
+    with opened_library() as library:
+        from bibliothek.members.actions import add_token
+        from bibliothek.web.visit import utc_now
+
+        with library.database.writing() as db:
+            made = add_token(db, name, role, utc_now())
+        click.echo(made)
+
+
+# ---- remind ----
+
+
+@cli.command(help="An Überfälliges erinnern, eine Nachricht je Mitglied. Zweimal aufrufen schadet nicht.")
+@click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help="Als wäre dieser Tag: JJJJ-MM-TT.")
+@click.option("--dry-run", is_flag=True, help="Nur sagen, was verschickt würde.")
+def remind(today: datetime | None, dry_run: bool) -> None:
+    """Print members by number and counts: what a nightly run prints may end up in a log."""
+    with opened_library() as library:
+        from bibliothek.reminders.actions import would_remind
+        from bibliothek.web.visit import utc_now
+
+        day = today.date() if today else utc_now().astimezone(library.settings.timezone).date()
+        if not dry_run:
+            _remind(library, day)
+            return
+        with library.database.reading() as db:
+            would = would_remind(db, day)
+        _say_reminded(would)
+        click.echo(f"Nichts verschickt. Es wären Nachrichten: {would.messages}, Ausleihen: {would.loans}")
+
+
+def _remind(library: Opened, day: date) -> None:
+    """Queue, then send, all that is due; also what waited from before. Raises Failed when the mail server is down."""
+    import logging
+
+    from bibliothek.mail import outbox
+    from bibliothek.reminders.actions import hooks, remind
+    from bibliothek.reminders.queries import waiting_reason
+    from bibliothek.web.templates import Templates
+    from bibliothek.web.visit import utc_now
+
+    # What the outbox logs for the server's operator is said below, in one line.
+    logging.getLogger("bibliothek").addHandler(logging.NullHandler())
+    settings, database, templates = library.settings, library.database, Templates()
+    with database.writing() as db:
+        reminded = remind(db, day, utc_now(), templates, settings)
+    outbox.tidy(database, settings, utc_now())
+    outbox.deliver(database, settings, utc_now, hooks(templates, settings))
+    with database.reading() as db:
+        states, (waiting, reason) = outbox.states(db, reminded.mail_ids), waiting_reason(db)
+    _say_reminded(reminded)
+    click.echo(
+        f"Nachrichten: {reminded.messages}, Ausleihen: {reminded.loans}, verschickt: {states['sent']}, "
+        f"abgelehnt: {states['failed']}, unklar: {states['unknown']}, wartend: {waiting}"
+    )
+    if waiting and settings.mail_is_possible:
+        raise Failed(f"{reason or 'Der Versand dauert an.'} Was wartet, verschickt der laufende Server später.")
+    if waiting:
+        click.echo("Ohne BIBLIOTHEK_SMTP_URL und BIBLIOTHEK_MAIL_FROM warten sie, höchstens 7 Tage.")
+
+
+def _say_reminded(reminded: Reminded) -> None:
+    for one in reminded.said:
+        click.echo(f"Mitglied Nr. {one.member_id}, Ausleihen: {one.loans}")
+
+
+# ---- demo and verify ----
+
+
+@cli.command(help="Eine leere Bibliothek mit Beispielen füllen; gibt eine Anmelde-Adresse aus.")
+@click.option("--unless-there", is_flag=True, help="Eine Bibliothek, die schon Daten hat, unverändert lassen.")
+def demo(unless_there: bool) -> None:
+    """Print `link: …` of an admin of the filled library."""
+    settings = load_settings()
+    with plain_words(settings):
+        from bibliothek.db import open_database
+        from bibliothek.members import queries, rules, sign_in
+        from bibliothek.migrations import migrate
+        from bibliothek.operations.demo import fill, holds_data
+        from bibliothek.web.visit import utc_now
+
+        with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
+            migrate(database)
+            now = utc_now()
+            with database.writing() as db:
+                if not (unless_there and holds_data(db)):
+                    fill(db, now, now.astimezone(settings.timezone).date())
+                admin = queries.first_admin(db)
+                link = sign_in.new_link(db, admin, now) if admin else None
+    if link:
+        click.echo(f"link: {rules.sign_in_address(settings.base_url, link)}")
+
+
+@cli.command(help="Prüfen, ob alles stimmt, was immer gelten muss.")
+def verify() -> int:
+    """Print each invariant and what breaks it; exit code 1 when something does."""
+    with opened_library() as library:
+        from bibliothek.i18n import _
+        from bibliothek.operations.verify import SHOWN
+        from bibliothek.operations.verify import verify as check
+
+        with library.database.reading() as db:
+            findings = check(db)
+    for finding in findings:
+        click.echo(f"{'fehlt ' if finding.broken else 'stimmt'}  {_(finding.invariant)}")
+        for row in finding.broken[:SHOWN]:
+            click.echo(f"        {row}")
+        if len(finding.broken) > SHOWN:
+            click.echo(f"        und {len(finding.broken) - SHOWN} weitere")
+    broken = sum(bool(finding.broken) for finding in findings)
+    if broken:
+        raise Failed(f"{broken} von {len(findings)} Prüfungen sind nicht erfüllt.")
+    click.echo(f"Alles in Ordnung: {len(findings)} Prüfungen.")
+    return 0

@@ -1,0 +1,39 @@
+"""What the server writes down: faults, and nothing that leads to a person."""
+
+from __future__ import annotations
+
+import logging
+import re
+from logging.config import dictConfig
+
+# Addresses, the tokens of sign-in links, and codes of cards. A trace may quote a statement with its parameters.
+_PERSONAL = re.compile(
+    r"(?P<address>[^\s<>\"'(),;:=]+@[^\s<>\"'(),;:]+)|(?P<link>(?<=/anmelden/)[\w-]{20,})|(?P<card>\bM[0-9A-Z]{28}\b)"
+)
+
+
+class Formatter(logging.Formatter):
+    """Lines of time, level and text; whatever looks like an address, a sign-in link or a card is blotted out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_persons(super().format(record))
+
+
+def without_persons(text: str) -> str:
+    """`text` with every address, sign-in token and card code replaced by …"""
+    return _PERSONAL.sub("…", text)
+
+
+def configure() -> None:
+    """Log warnings and faults of everything to stderr, and the library's own notes. No access log: who reads what is nobody's
+    business."""
+    dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"plain": {"()": Formatter, "format": "%(asctime)s %(levelname)s %(message)s"}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+            "root": {"level": "WARNING", "handlers": ["stderr"]},
+            "loggers": {"bibliothek": {"level": "INFO"}},
+        }
+    )
