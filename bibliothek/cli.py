@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -313,9 +313,8 @@ def member_add(name: str, email: str | None, role: str) -> None:
     """Print `card: M…` and `link: …`, a line each."""
     with opened_library() as library:
         from bibliothek.members import actions, rules, sign_in
-        from bibliothek.web.visit import utc_now
 
-        now = utc_now()
+        now = datetime.now(UTC)
         with library.database.writing() as db:
             made = actions.add_member(db, name, email, role, now)
             card = actions.new_card(db, made, now)
@@ -330,13 +329,12 @@ def member_link(email: str) -> None:
     """Print a fresh one-time sign-in address."""
     with opened_library() as library:
         from bibliothek.members import queries, rules, sign_in
-        from bibliothek.web.visit import utc_now
 
         with library.database.writing() as db:
             found = queries.member_by_email(db, email)
             if found is None:
                 raise queries.UnknownAddress
-            link = sign_in.new_link(db, found, utc_now())
+            link = sign_in.new_link(db, found, datetime.now(UTC))
         click.echo(rules.sign_in_address(library.settings.base_url, link))
 
 
@@ -353,10 +351,9 @@ def token_add(name: str, role: str) -> None:
     """Print the token, alone on one line."""
     with opened_library() as library:
         from bibliothek.members.actions import add_token
-        from bibliothek.web.visit import utc_now
 
         with library.database.writing() as db:
-            made = add_token(db, name, role, utc_now())
+            made = add_token(db, name, role, datetime.now(UTC))
         click.echo(made)
 
 
@@ -370,9 +367,8 @@ def remind(today: datetime | None, dry_run: bool) -> None:
     """Print members by number and counts: what a nightly run prints may end up in a log."""
     with opened_library() as library:
         from bibliothek.reminders.actions import would_remind
-        from bibliothek.web.visit import utc_now
 
-        day = today.date() if today else utc_now().astimezone(library.settings.timezone).date()
+        day = today.date() if today else datetime.now(UTC).astimezone(library.settings.timezone).date()
         if not dry_run:
             _remind(library, day)
             return
@@ -396,8 +392,8 @@ def _remind(library: Opened, day: date) -> None:
     logging.getLogger("bibliothek").addHandler(logging.NullHandler())
     settings, database, templates = library.settings, library.database, Templates()
     with database.writing() as db:
-        reminded = remind(db, day, utc_now(), templates, settings)
-    outbox.tidy(database, settings, utc_now())
+        reminded = remind(db, day, datetime.now(UTC), templates, settings)
+    outbox.tidy(database, settings, datetime.now(UTC))
     outbox.deliver(database, settings, utc_now, hooks(templates, settings))
     with database.reading() as db:
         states, (waiting, reason) = outbox.states(db, reminded.mail_ids), waiting_reason(db)
@@ -430,11 +426,10 @@ def demo(unless_there: bool) -> None:
         from bibliothek.members import queries, rules, sign_in
         from bibliothek.migrations import migrate
         from bibliothek.operations.demo import fill, holds_data
-        from bibliothek.web.visit import utc_now
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
             migrate(database)
-            now = utc_now()
+            now = datetime.now(UTC)
             with database.writing() as db:
                 if not (unless_there and holds_data(db)):
                     fill(db, now, now.astimezone(settings.timezone).date())
