@@ -12,7 +12,8 @@ from bibliothek.app import create_app
 if TYPE_CHECKING:
     from tests.conftest import Library
 
-ORIGIN = "http://testserver.local"
+HOST = "testserver.local"
+ORIGIN = f"http://{HOST}"
 
 
 class Client(TestClient[Any]):
@@ -33,7 +34,7 @@ class Client(TestClient[Any]):
 
         with self.library.database.writing() as db:
             token = actions.start_session(db, member, self.library.clock())
-        self.cookies.set("bibliothek", token)
+        self.cookies.set("bibliothek", token, domain=HOST)
         return self
 
     def be_tablet(self, name: str = "Tablet") -> Client:
@@ -42,7 +43,7 @@ class Client(TestClient[Any]):
 
         with self.library.database.writing() as db:
             token = actions.enrol(db, name, self.library.clock())
-        self.cookies.set("tablet", token)
+        self.cookies.set("tablet", token, domain=HOST)
         return self
 
     def with_token(self, role: str = "librarian") -> Client:

@@ -148,9 +148,9 @@ def _counts(visit: Visit) -> dict[str, int]:
 def _first_steps(visit: Visit, counts: dict[str, int]) -> list[dict[str, object]]:
     """What a new library does first, with what is done already; empty once all of it is done."""
     steps = [
-        (_("Ein Regal anlegen"), "/etiketten/regale", bool(copies.shelves(visit.db))),
+        (_("Ein Regal anlegen"), "/verwaltung/regale", bool(copies.shelves(visit.db))),
         (_("Das erste Buch spenden"), "/spenden", counts["titles"] > 0),
-        (_("Das Tablet einrichten"), "/kiosk", bool(kiosk.devices(visit.db))),
+        (_("Das Tablet einrichten"), "/verwaltung/tablet", bool(kiosk.devices(visit.db))),
         (_("Mitglieder aufnehmen und Karten drucken"), "/verwaltung/mitglieder", counts["members"] > 1),
     ]
     if all(done for _text, _href, done in steps):

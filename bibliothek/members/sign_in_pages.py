@@ -131,7 +131,7 @@ def _queue(visit: Visit, db: Session, member_id: int, email: str, message: Messa
 def code_page(visit: Visit) -> Answer:
     """A form for the six digits, in the browser that asked."""
     if visit.asker.is_kiosk or not _asked(visit):
-        return visit.redirect("/anmelden")
+        return visit.redirect("/anmelden", visit.problem.sentence if visit.problem else None, "look")
     return visit.page("members/code.html")
 
 
