@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
-from litestar.datastructures import CacheControlHeader, MutableScopeHeaders, State
+from litestar.datastructures import CacheControlHeader, State
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
@@ -66,6 +66,8 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(self), geolocation=(), microphone=()",
 }
+
+_RAW_HEADERS = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 def create_app(
@@ -156,9 +158,8 @@ def refuse_undeclared(app: Litestar) -> None:
 async def add_headers(message: Message, _scope: Scope) -> None:
     """Security headers on every answer, errors and static files included."""
     if message["type"] == "http.response.start":
-        headers = MutableScopeHeaders.from_message(message)
-        for name, value in HEADERS.items():
-            headers[name] = value
+        # No handler sets any of them, so none has to be looked for and replaced first.
+        message["headers"] = [*message["headers"], *_RAW_HEADERS]
 
 
 def who_asks(db: Session, session: str | None, device: str | None, now: datetime) -> Asker:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import isbnlib
 from litestar import Router
 from litestar.params import FromPath, FromQuery
-from sqlalchemy import ColumnElement, bindparam, exists
+from sqlalchemy import ColumnElement, bindparam, exists, null, select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import queries
@@ -19,8 +19,8 @@ from bibliothek.catalogue.models import Contributor, SeriesPart, Title
 from bibliothek.catalogue.queries import Found, Sort, TitleRow
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word, turned
 from bibliothek.copies.models import Copy, Shelf
-from bibliothek.copies.queries import UnknownShelf, copies_of, shelf_by, shelves
-from bibliothek.lending.queries import LENDABLE, availability, is_available, loans_of, on_loan
+from bibliothek.copies.queries import UnknownShelf, copies_of, shelf_by
+from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loans_of, on_loan
 from bibliothek.lending.rules import is_overdue
 from bibliothek.web.routes import page
 from bibliothek.web.sign_in import Audience
@@ -34,6 +34,7 @@ LAST_PAGE = 1_000_000
 
 SORTS: dict[str, Sort] = {"": "relevance", "neu": "newest", "titel": "title", "jahr": "year"}
 
+_COPIES = copy_counts()
 # What is found on a shelf that does not exist.
 NOT_A_SHELF = Found([], 0, False)
 
@@ -98,12 +99,13 @@ def start(visit: Visit) -> Answer:
         return visit.redirect("/kiosk")
     db = visit.db
     ready = queries.search(db, None, only=_condition(True, False), limit=0)
+    newest = queries.search(db, None, also=_COPIES, limit=ON_THE_WALL)
     loans = loans_of(db, visit.member_id) if visit.asker.is_member else []
     return visit.page(
         "start.html",
         titles=queries.count_titles(db),
         ready=ready,
-        newest=_with_copies(db, queries.recent(db, ON_THE_WALL)),
+        newest=_shown(newest.rows),
         loans=loans[:LOANS_SHOWN],
         more_loans=len(loans) > LOANS_SHOWN,
     )
@@ -135,7 +137,7 @@ def catalogue(
         "catalogue/list.html",
         fragment="catalogue/_results.html",
         search=search,
-        rows=_with_copies(visit.db, found.rows),
+        rows=_shown(found.rows),
         total=found.total,
         more=found.more,
         page=number,
@@ -179,6 +181,7 @@ def _find(db: Session, search: Search, number: int) -> Found:
         search.q,
         only=_condition(search.available, bool(search.shelf)),
         values=values,
+        also=_COPIES,
         language=search.language or None,
         sort=SORTS[search.sort],
         offset=(number - 1) * PER_PAGE,
@@ -196,12 +199,8 @@ def _condition(available: bool, on_shelf: bool) -> ColumnElement[bool] | None:
     return copy.where(Copy.shelf_id == bindparam("shelf_id")) if on_shelf else copy
 
 
-def _with_copies(db: Session, rows: Sequence[TitleRow]) -> list[ShownRow]:
-    copies = availability(db, [row.id for row in rows])
-    return [
-        ShownRow(row.id, row.title, row.byline, row.year, copies[row.id].available, copies[row.id].total)
-        for row in rows
-    ]
+def _shown(rows: Sequence[TitleRow]) -> list[ShownRow]:
+    return [ShownRow(row.id, row.title, row.byline, row.year, *row.also) for row in rows]
 
 
 class Choices(NamedTuple):
@@ -211,10 +210,17 @@ class Choices(NamedTuple):
     languages: list[tuple[str, str]]
 
 
+# In one statement, because every whole page of the catalogue asks for it.
+_languages = queries.languages().subquery()
+_CHOICES = select(Shelf.code.label("value"), Shelf.name).union_all(select(_languages.c.language, null()))
+
+
 def _choices(db: Session, search: Search) -> Choices:
-    codes = {*queries.languages(db), *filter(None, [search.language])}
-    names = sorted(((code, language_word(code)) for code in codes), key=lambda pair: pair[1].casefold())
-    return Choices([(shelf.code, shelf.name) for shelf in shelves(db)], names)
+    found = db.connection().execute(_CHOICES).all()
+    codes = {code for code, name in found if code and name is None} | ({search.language} - {""})
+    shelves = [(code, name) for code, name in found if name is not None]
+    languages = [(code, language_word(code)) for code in codes]
+    return Choices(*(sorted(pairs, key=lambda pair: pair[1].casefold()) for pairs in (shelves, languages)))
 
 
 # ---- A title ----

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    ScalarSelect,
     bindparam,
     func,
     select,
@@ -44,7 +45,7 @@ class NoSuchTitle(NotFound):
 
 
 class TitleRow(NamedTuple):
-    """A title in a list; `byline` is ready for display."""
+    """A title in a list; `byline` is ready for display, `also` are the values of the columns handed to `search`."""
 
     id: int
     title: str
@@ -53,6 +54,7 @@ class TitleRow(NamedTuple):
     publisher: str | None
     year: int | None
     language: str | None
+    also: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def search(
     *,
     only: ColumnElement[bool] | None = None,
     values: Mapping[str, Any] | None = None,
+    also: tuple[ColumnElement[Any], ...] = (),
     language: str | None = None,
     sort: Sort = "relevance",
     offset: int = 0,
@@ -91,9 +94,9 @@ def search(
     """Titles in which all words of `q` stand, best match first; without `q` all titles, newest first.
 
     The last word may be unfinished, an ISBN may be typed in any form; a `q` without letter or digit finds nothing.
-    `only` is a further condition on Title, `values` what its bindparams stand for, `language` ISO 639-1. Statements are
-    kept, so an `only` that is the same object each time saves the time of building them. At most the first 2,000 hits of a
-    `q` can be paged through.
+    `only` is a further condition on Title and `also` are further columns, with `values` for their bindparams; `language` is
+    ISO 639-1. Statements are kept, so handing in the same objects each time saves the time of building them. At most the
+    first 2,000 hits of a `q` can be paged through.
     """
     connection = db.connection()
     asked: dict[str, Any] = dict(values or {})
@@ -105,20 +108,26 @@ def search(
             return Found([], 0, False)
         asked |= index.dialect_of(connection).questions(words, language)
         limit = max(0, min(limit, CAP - offset))
-    page, count = _statements(connection.dialect.name, bool(q), sort, bool(language), only)
+    page, count = _statements(connection.dialect.name, bool(q), sort, bool(language), only, also)
     rows = connection.execute(page, {**asked, "limit": limit, "offset": offset}).all() if limit else []
-    total = rows[0].total if rows else connection.execute(count, asked).scalar_one()
+    total = rows[0][-1] if rows else connection.execute(count, asked).scalar_one()
     return Found([_row(row) for row in rows], min(total, CAP), total > CAP)
 
 
 def _row(row: Any) -> TitleRow:
-    people = [Person(*person.split(_UNIT)) for person in row.persons.split(_RECORD)] if row.persons else []
-    return TitleRow(row.id, row.title, row.subtitle, byline(people), row.publisher, row.year, row.language)
+    number, title, subtitle, publisher, year, language, persons, *also, _total = row
+    people = [Person(*person.split(_UNIT)) for person in persons.split(_RECORD)] if persons else []
+    return TitleRow(number, title, subtitle, byline(people), publisher, year, language, tuple(also))
 
 
 @lru_cache(maxsize=128)
 def _statements(
-    dialect: str, has_words: bool, sort: Sort, has_language: bool, only: ColumnElement[bool] | None
+    dialect: str,
+    has_words: bool,
+    sort: Sort,
+    has_language: bool,
+    only: ColumnElement[bool] | None,
+    also: tuple[ColumnElement[Any], ...],
 ) -> tuple[AnySelect, AnySelect]:
     """SQL for a page of titles with the total in every row, and for the total alone.
 
@@ -126,38 +135,39 @@ def _statements(
     """
     if has_words:
         count = index.counted(DIALECTS[dialect], only)
-        page = _best(dialect, only) if sort == "relevance" else _sorted(index.newest(DIALECTS[dialect], only), sort)
+        page = _best(dialect, only) if sort == "relevance" else _sorted(dialect, only, sort)
     else:
         conditions = [] if only is None else [only]
         if has_language:
             conditions.append(Title.language == bindparam("language"))
         count = index.up_to_cap(select(Title.id).where(*conditions))
-        page = _paged(_columns().where(*conditions), sort)
-    return page.add_columns(count.scalar_subquery().label("total")), count
+        page = _paged(_columns(dialect).where(*conditions), sort)
+    return page.add_columns(*also, count.scalar_subquery().label("total")), count
 
 
-def _columns() -> AnySelect:
-    return select(
-        Title.id, Title.title, Title.subtitle, Title.publisher, Title.year, Title.language, _persons().label("persons")
-    )
+def _columns(dialect: str) -> AnySelect:
+    own = (Title.id, Title.title, Title.subtitle, Title.publisher, Title.year, Title.language)
+    return select(*own, _persons(dialect).label("persons"))
 
 
-def _persons() -> Any:
+def _persons(dialect: str) -> ScalarSelect[str]:
     """SQL: all persons of a title in one text, in their order."""
     person = (Contributor.name + _UNIT + Contributor.role).label("person")
     one = select(person).where(Contributor.title_id == Title.id).order_by(Contributor.position).correlate(Title)
     persons = one.subquery()
-    return select(func.aggregate_strings(persons.c.person, _RECORD)).select_from(persons).scalar_subquery()
+    # Not aggregate_strings: it writes its separator into the statement anew at every execution.
+    joined = func.group_concat if dialect == "sqlite" else func.string_agg
+    return select(joined(persons.c.person, _RECORD)).select_from(persons).scalar_subquery()
 
 
 def _best(dialect: str, only: ColumnElement[bool] | None) -> AnySelect:
     hits = _page_of(index.ranked(DIALECTS[dialect], only)).subquery()
-    return _columns().join_from(hits, Title, Title.id == hits.c.id).order_by(hits.c.tier, Title.id.desc())
+    return _columns(dialect).join_from(hits, Title, Title.id == hits.c.id).order_by(hits.c.tier, Title.id.desc())
 
 
-def _sorted(hits: AnySelect, sort: Sort) -> AnySelect:
-    found = hits.subquery()
-    return _paged(_columns().join_from(found, Title, Title.id == found.c.id), sort)
+def _sorted(dialect: str, only: ColumnElement[bool] | None, sort: Sort) -> AnySelect:
+    found = index.newest(DIALECTS[dialect], only).subquery()
+    return _paged(_columns(dialect).join_from(found, Title, Title.id == found.c.id), sort)
 
 
 def _paged(page: AnySelect, sort: Sort) -> AnySelect:
@@ -186,12 +196,12 @@ def count_titles(db: Session) -> int:
     return db.scalar(select(func.count(Title.id))) or 0
 
 
-def languages(db: Session) -> list[str]:
-    """The languages there are titles in. Hops through the index instead of reading every title."""
-    first = select(func.min(Title.language).label("language")).cte(recursive=True)
-    following = select(func.min(Title.language)).where(Title.language > first.c.language).scalar_subquery()
-    every = first.union_all(select(following).where(first.c.language.is_not(None)))
-    return [code for code in db.connection().execute(select(every.c.language)).scalars() if code]
+def languages() -> AnySelect:
+    """SQL: the languages there are titles in, with a null. Hops from one to the next in the index."""
+    hop = select(func.min(Title.language).label("language")).cte("hop", recursive=True)
+    following = select(func.min(Title.language)).where(Title.language > hop.c.language).scalar_subquery()
+    hop = hop.union_all(select(following).where(hop.c.language.is_not(None)))
+    return select(hop.c.language)
 
 
 def title(db: Session, title_id: int) -> Title:

@@ -120,16 +120,19 @@ class HasNameAndRole(Protocol):
 
 def turned(name: str) -> str:
     """ "Beauvoir, Simone de" as "Simone de Beauvoir"; a name without a comma, such as a group's, stays."""
-    family, comma, given = (part.strip() for part in name.partition(","))
-    if not comma or not given or not family:
-        return name.strip(" ,")
-    given, comma, rank = (part.strip() for part in given.partition(","))
-    return f"{given} {family}" + (f", {rank}" if rank else "")
+    family, comma, given = name.partition(",")
+    if not comma:
+        return name
+    given, comma, rank = given.partition(",")
+    family, given, rank = family.strip(), given.strip(), rank.strip()
+    return f"{given} {family}".strip() + (f", {rank}" if rank else "")
 
 
 def byline(persons: Iterable[HasNameAndRole]) -> str:
     """Who made a book, for one line: those who wrote it, else those who edited it, else whoever is named."""
     persons = list(persons)
+    if len(persons) == 1 and persons[0].role != "edt":
+        return turned(persons[0].name)
     writing = [turned(person.name) for person in persons if person.role == "aut"]
     editing = [turned(person.name) for person in persons if person.role == "edt"]
     others = [turned(person.name) for person in persons if person.role not in ("aut", "edt")]

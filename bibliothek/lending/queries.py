@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from bibliothek import codes
@@ -125,12 +125,22 @@ def on_loan(copy_ids: Sequence[int], db: Session) -> dict[int, date]:
 def is_available() -> ColumnElement[bool]:
     """SQL: this Copy can be lent now."""
     lent = exists().where(Loan.copy_id == Copy.id, Loan.returned_at.is_(None))
-    return Copy.state.in_(LENDABLE) & ~lent
+    # Not in_(): SQLAlchemy would write its list into the statement anew at every execution.
+    return or_(*(Copy.state == state for state in LENDABLE)) & ~lent
 
 
 def has_available_copy() -> ColumnElement[bool]:
     """SQL: this Title has a copy that can be lent now. For `catalogue.queries.search(only=…)`."""
     return exists().where(Copy.title_id == Title.id, is_available())
+
+
+def copy_counts() -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """SQL: how many copies of a Title can be lent now, and how many there are. For `catalogue.queries.search(also=…)`."""
+    copies = select(func.count(Copy.id)).where(Copy.title_id == Title.id)
+    return (
+        copies.where(is_available()).scalar_subquery().label("available"),
+        copies.where(Copy.state != "withdrawn").scalar_subquery().label("total_copies"),
+    )
 
 
 def availability(db: Session, title_ids: Sequence[int]) -> dict[int, Availability]:

@@ -53,8 +53,11 @@ def https_is_missing(request: ASGIConnection[Any, Any, Any, Any], settings: Sett
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def check_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """Guard of the whole app. The API is left out: it reads no cookies, so there is nothing to ride on."""
+async def check_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """Guard of the whole app. The API is left out: it reads no cookies, so there is nothing to ride on.
+
+    Async although it waits for nothing: Litestar would send a plain function to a thread, with every request.
+    """
     if not isinstance(connection, Request) or connection.method in SAFE or connection.url.path.startswith("/api/"):
         return
     site = connection.headers.get("sec-fetch-site")
