@@ -40,6 +40,7 @@ from bibliothek.members import api as members_api
 from bibliothek.members import pages as members_pages
 from bibliothek.members import queries as members
 from bibliothek.members import sign_in_pages
+from bibliothek.operations import api as operations_api
 from bibliothek.operations import pages as operations_pages
 from bibliothek.reminders import actions as reminders
 from bibliothek.reminders import api as reminders_api
@@ -98,7 +99,8 @@ def create_app(
         openapi_config=OpenAPIConfig(
             title="Bibliothek",
             version=__version__,
-            openapi_router=Router("/api/v1", route_handlers=[], opt={"audience": Audience.EVERYONE}),
+            # Litestar answers every unknown address beside its own page with HTML; ours is operations/api.py.
+            openapi_router=Router("/api/schema", route_handlers=[], opt={"audience": Audience.EVERYONE}),
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         ),
         request_max_body_size=MAX_BODY,
@@ -133,6 +135,7 @@ def routers() -> list[Any]:
         labels_pages.router,
         labels_api.api,
         operations_pages.router,
+        operations_api.api,
     ]
 
 

@@ -115,3 +115,13 @@ def test_a_body_that_is_too_large_is_refused(library: Library) -> None:
         answer = client.submit("/einrichten", name="x" * 2_100_000)
     assert answer.status_code == 413
     assert "zu groß" in answer.text
+
+
+def test_the_api_describes_itself_to_everyone(library: Library) -> None:
+    with library.client() as client:
+        described = client.get("/api/v1/openapi.json").json()
+    paths = described["paths"]
+    assert described["openapi"].startswith("3.")
+    assert {"/api/v1/loans", "/api/v1/donations", "/api/v1/returns", "/api/v1/lookup/{isbn}"} <= set(paths)
+    assert all(path.startswith("/api/v1/") for path in paths)
+    assert "post" in paths["/api/v1/loans"]
