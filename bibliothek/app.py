@@ -12,6 +12,7 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import CacheControlHeader, State
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.static_files import create_static_files_router
 from litestar.types import Message, Scope
 from sqlalchemy import select
@@ -100,8 +101,12 @@ def create_app(
             title="Bibliothek",
             version=__version__,
             # Litestar answers every unknown address beside its own page with HTML; ours is operations/api.py.
-            openapi_router=Router("/api/schema", route_handlers=[], opt={"audience": Audience.EVERYONE}),
+            openapi_router=Router(
+                "/api/schema", route_handlers=[], include_in_schema=False, opt={"audience": Audience.EVERYONE}
+            ),
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
+            security=[{"token": []}],
         ),
         request_max_body_size=MAX_BODY,
         state=State({"kit": kit}),

@@ -25,6 +25,7 @@ import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 from sqlalchemy.orm import Session
 
 from bibliothek.i18n import _
@@ -107,6 +108,24 @@ class Replayed(Problem):
 
 
 _MEMBERS = ("type", "title", "status", "detail", "code")
+
+
+class ProblemAnswer(msgspec.Struct):
+    """A refusal (RFC 9457): `detail` says in plain words what happened, `code` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def _refusals(*statuses: int) -> dict[int, ResponseSpec]:
+    """For the API's description: with which statuses a call may refuse, always as problem+json."""
+    problem = "application/problem+json"
+    return {status: ResponseSpec(ProblemAnswer, media_type=problem, generate_examples=False) for status in statuses}
+
+
 Handler = Callable[..., Any]
 Show = Callable[[Call, dict[str, Any]], Any]
 
@@ -118,7 +137,7 @@ def read_call(path: str, audience: Audience, errand: bool = False) -> Callable[[
         serve = _ask if errand else _read
         returns = get_type_hints(fn, include_extras=True)["return"]
         handler = _handler(fn, partial(serve, fn, audience), returns, 1, ERRANDS if errand else None)
-        return get(path, opt={"audience": audience}, tags=_tags(path))(handler)
+        return get(path, opt={"audience": audience}, tags=_tags(path), responses=_refusals(401, 403, 404, 422))(handler)
 
     return decorate
 
@@ -258,9 +277,7 @@ def _ask_then_write(
         raise
 
 
-def _do(
-    call: Call, body: bytes, show: Show, do: Callable[[], Made], claimed: once.Key | None = None
-) -> Response[Any]:
+def _do(call: Call, body: bytes, show: Show, do: Callable[[], Made], claimed: once.Key | None = None) -> Response[Any]:
     """Do it, or give the answer that was given before under the same key. Runs inside the one transaction."""
     key = claimed or _key(call, body)
     call.seed = call.seed or _seed(call, key)
