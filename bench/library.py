@@ -70,6 +70,13 @@ def _fill(database: Database, titles: int) -> list[str]:
     return made
 
 
+def _isbn(n: int) -> str:
+    """A number of nobody's book with a right check digit (ISO 2108)."""
+    first = f"9783{n:08}"
+    weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(first))
+    return f"{first}{-weighted % 10}"
+
+
 def _add(
     rows: dict[type, list[dict[str, object]]],
     n: int,
@@ -98,7 +105,7 @@ def _add(
     if n % 4 == 0:
         rows[SeriesPart].append({"title_id": n, "position": 0, "series": f"Reihe {n % 40}", "number": str(n)})
     rows[Subject].append({"title_id": n, "position": 0, "name": chance.choice(words)})
-    rows[TitleIsbn].append({"title_id": n, "position": 0, "isbn": f"978{3_000_000_000 + n}"})
+    rows[TitleIsbn].append({"title_id": n, "position": 0, "isbn": _isbn(n)})
     rows[PaperCode].append({"code": code, "issued_at": NOW})
     rows[Copy].append(
         {"id": n, "code": code, "title_id": n, "state": "active", "created_at": NOW, "labelled_at": NOW}

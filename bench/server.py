@@ -57,7 +57,9 @@ def floor(name: str, data: Path) -> Iterator[Server]:
 @contextmanager
 def _running(command: list[str], port: int, path: str, settings: dict[str, str]) -> Iterator[Server]:
     began = time.perf_counter()
-    process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         _wait(process, f"http://127.0.0.1:{port}{path}")
         yield Server(process, port, time.perf_counter() - began)

@@ -13,8 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from bibliothek.db import Base
@@ -73,7 +71,10 @@ def claim(db: Session, key: Key, now: datetime) -> Once | None:
     Raises KeyReused when it was claimed for another request.
     """
     db.execute(delete(Once).where(Once.created_at < now - KEPT))
-    insert = sqlite_insert if db.get_bind().dialect.name == "sqlite" else postgresql_insert
+    if db.get_bind().dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
     row = {"created_at": now, "running_until": now + RUNNING, "body_hash": key.body_hash}
     mine = db.execute(
         insert(Once)
