@@ -1,0 +1,297 @@
+"""The own account and the librarians' list of members, in the browser. On both databases."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select
+
+from bibliothek.members import queries
+from bibliothek.members.models import Card, Member
+from tests import make
+from tests.client import Client, text_of
+from tests.conftest import Library
+
+LIST = "/verwaltung/mitglieder"
+
+
+def by_role(library: Library) -> dict[str, Member]:
+    """One person of each role."""
+    with library.database.writing() as db:
+        return {role: make.member(db, role=role) for role in ("admin", "librarian", "member")}
+
+
+@pytest.fixture
+def people(both: Library) -> dict[str, Member]:
+    return by_role(both)
+
+
+def test_the_account_shows_what_i_have_at_home_and_nobody_elses(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        make.loan(db, make.copy(db, title="Das andere Geschlecht"), people["member"])
+        make.loan(db, make.copy(db, title="Momo"), people["librarian"])
+    with both.client() as client:
+        page = text_of(client.sign_in(people["member"]).get("/konto").text)
+    assert "Das andere Geschlecht" in page
+    assert "21. Dezember 2026" in page
+    assert people["member"].email in page  # type: ignore[operator]
+    assert "Momo" not in page
+
+
+def test_the_account_says_that_a_book_is_late(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        make.loan(db, to=people["member"])
+    both.clock.pass_time(days=27)
+    with both.client() as client:
+        client.sign_in(people["member"])
+        assert "bald fällig" in client.get("/konto").text
+        both.clock.pass_time(days=2)
+        assert "überfällig" in client.get("/konto").text
+
+
+@pytest.mark.parametrize("who", ["nobody", "member", "tablet"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("GET", "/neu"),
+        ("GET", "/1"),
+        ("POST", "/neu"),
+        ("POST", "/1"),
+        ("POST", "/1/loeschen"),
+        ("POST", "/1/qr"),
+        ("POST", "/1/karte"),
+        ("POST", "/karten"),
+    ],
+)
+def test_only_librarians_see_and_change_members(library: Library, who: str, method: str, path: str) -> None:
+    people = by_role(library)
+    with library.client() as client:
+        if who == "member":
+            client.sign_in(people["member"])
+        elif who == "tablet":
+            client.be_tablet()
+        answer = client.request(
+            method, LIST + path, headers={"sec-fetch-site": "same-origin"}, data={}, follow_redirects=False
+        )
+    if who == "nobody":
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/anmelden?zurueck=")
+    else:
+        assert answer.status_code == 403
+    with library.database.reading() as db:
+        assert queries.count_members(db) == 3
+        assert db.scalar(select(func.count()).select_from(Card)) == 0
+
+
+def test_a_librarian_adds_a_member_and_is_led_to_the_card(both: Library, people: dict[str, Member]) -> None:
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        answer = client.submit(f"{LIST}/neu", name="Mitglied Neu", email="Neu@example.org")
+    assert re.fullmatch(rf"{LIST}/\d+", answer.url.path)
+    assert "Karte drucken" in answer.text
+    with both.database.reading() as db:
+        made = queries.member_by_email(db, "neu@example.org")
+        assert made is not None
+        assert made.role == "member"
+
+
+def test_a_bad_form_shows_all_errors_at_once_and_keeps_what_was_typed(both: Library, people: dict[str, Member]) -> None:
+    with both.client() as client:
+        client.sign_in(people["admin"])
+        answer = client.submit(f"{LIST}/neu", name="", email="keine-adresse", role="kaiser")
+    assert answer.status_code == 422
+    assert "3 Felder passen noch nicht" in answer.text
+    assert 'value="keine-adresse"' in answer.text
+
+
+def test_a_taken_address_is_said_at_the_field(both: Library, people: dict[str, Member]) -> None:
+    with both.client() as client:
+        client.sign_in(people["admin"])
+        answer = client.submit(f"{LIST}/neu", name="Mitglied X", email=people["member"].email)
+    assert answer.status_code == 409
+    assert "gibt es schon" in answer.text
+    assert 'value="Mitglied X"' in answer.text
+    assert 'id="f-email-error"' in answer.text
+
+
+def test_pressing_add_twice_adds_one(both: Library, people: dict[str, Member]) -> None:
+    with both.client() as client:
+        client.sign_in(people["admin"])
+        first = client.submit(f"{LIST}/neu", name="Mitglied Neu", once="12345678901234567890")
+        second = client.submit(f"{LIST}/neu", name="Mitglied Neu", once="12345678901234567890")
+    assert first.url == second.url
+    with both.database.reading() as db:
+        assert queries.count_members(db, "Mitglied Neu") == 1
+
+
+@pytest.mark.parametrize("role", ["librarian", "admin"])
+def test_only_admins_make_librarians_and_admins(both: Library, people: dict[str, Member], role: str) -> None:
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        assert 'name="role"' not in client.get(f"{LIST}/neu").text
+        assert client.submit(f"{LIST}/neu", name="Mitglied Neu", role=role).status_code == 403
+        member = people["member"]
+        assert client.submit(f"{LIST}/{member.id}", name=member.name, email=member.email, role=role).status_code == 403
+        client.sign_in(people["admin"])
+        assert client.submit(f"{LIST}/neu", name="Mitglied Neu", role=role).status_code == 200
+        assert client.submit(f"{LIST}/{member.id}", name=member.name, email=member.email, role=role).status_code == 200
+    with both.database.reading() as db:
+        assert queries.member(db, member.id).role == role
+
+
+@pytest.mark.parametrize("what", ["", "/loeschen", "/qr"])
+@pytest.mark.parametrize("whose", ["librarian", "admin"])
+def test_a_librarian_does_nothing_to_librarians_and_admins(
+    both: Library, people: dict[str, Member], whose: str, what: str
+) -> None:
+    with both.database.writing() as db:
+        someone = make.member(db, role=whose)
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        answer = client.submit(f"{LIST}/{someone.id}{what}", name="Anders", email="mein@example.org", role=whose)
+        assert answer.status_code == 403
+        assert "<svg xmlns" not in answer.text
+    with both.database.reading() as db:
+        assert queries.member(db, someone.id).name == someone.name
+
+
+def test_changing_a_member_keeps_the_role_that_the_form_does_not_name(both: Library, people: dict[str, Member]) -> None:
+    admin = people["admin"]
+    with both.client() as client:
+        client.sign_in(admin)
+        client.submit(f"{LIST}/{admin.id}", name="Mitglied Eins", email=admin.email)
+    with both.database.reading() as db:
+        assert (queries.member(db, admin.id).name, queries.member(db, admin.id).role) == ("Mitglied Eins", "admin")
+
+
+def test_the_last_admin_is_told_why_not(both: Library, people: dict[str, Member]) -> None:
+    admin = people["admin"]
+    with both.client() as client:
+        client.sign_in(admin)
+        for path, fields in (("", {"name": admin.name, "role": "member"}), ("/loeschen", {})):
+            answer = client.submit(f"{LIST}/{admin.id}{path}", **fields)
+            assert answer.status_code == 409
+            assert "der letzte Admin" in answer.text
+
+
+def test_a_member_with_a_book_at_home_is_not_deleted(both: Library, people: dict[str, Member]) -> None:
+    member = people["member"]
+    with both.database.writing() as db:
+        make.loan(db, make.copy(db, title="Momo"), member)
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        assert "Momo" in client.get(f"{LIST}/{member.id}").text
+        answer = client.submit(f"{LIST}/{member.id}/loeschen")
+        assert answer.status_code == 409
+        assert "noch Bücher zu Hause" in answer.text
+        assert f'value="{member.name}"' in answer.text
+
+
+def test_deleting_a_member_says_so_and_signs_them_out(both: Library, people: dict[str, Member]) -> None:
+    member = people["member"]
+    with both.client() as client, both.client() as gone:
+        gone.sign_in(member)
+        client.sign_in(people["librarian"])
+        answer = client.submit(f"{LIST}/{member.id}/loeschen")
+        assert answer.url.path == LIST
+        assert "ist gelöscht" in answer.text
+        assert client.get(f"{LIST}/{member.id}").status_code == 404
+        assert gone.get("/konto", follow_redirects=False).status_code == 303
+
+
+def test_a_card_is_printed_and_the_old_one_stops_working(both: Library, people: dict[str, Member]) -> None:
+    member = people["member"]
+    with both.database.writing() as db:
+        old = make.card(db, member)
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        assert "Die alte Karte gilt danach sofort nicht mehr" in client.get(f"{LIST}/{member.id}").text
+        answer = client.submit(f"{LIST}/{member.id}/karte")
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.content.startswith(b"%PDF")
+    with both.database.reading() as db, pytest.raises(queries.UnknownCard):
+        queries.member_by_card(db, old)
+
+
+def test_cards_of_several_members_come_as_one_pdf(both: Library, people: dict[str, Member]) -> None:
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        answer = client.submit(f"{LIST}/karten", mitglied=[people["member"].id, people["admin"].id, "x", "9" * 30])
+        assert answer.content.startswith(b"%PDF")
+        with both.database.reading() as db:
+            assert set(queries.with_card(db, [one.id for one in people.values()])) == {
+                people["member"].id,
+                people["admin"].id,
+            }
+        assert client.submit(f"{LIST}/karten", wer="ohne").content.startswith(b"%PDF")
+        with both.database.reading() as db:
+            assert db.scalar(select(func.count()).select_from(Card)) == 3
+        answer = client.submit(f"{LIST}/karten")
+        assert answer.status_code == 422
+        assert "Kreuze zuerst an" in answer.text
+
+
+def test_a_shown_qr_signs_in_the_phone_that_scans_it(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        member = make.member(db, email=None)
+    with both.client() as client, both.client() as phone:
+        client.sign_in(people["librarian"])
+        page = client.submit(f"{LIST}/{member.id}/qr").text
+        assert "<svg xmlns" in page
+        link = re.search(r"http://testserver\.local(/anmelden/[\w-]+)", page)
+        assert link
+        phone.submit(link[1])
+        assert member.name in phone.get("/konto").text
+        assert client.get(f"{LIST}/{member.id}/qr", follow_redirects=False).headers["location"] == f"{LIST}/{member.id}"
+
+
+def test_the_list_is_searched_and_paged(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        for number in range(60):
+            make.member(db, f"Zett {number:02}")
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        first = client.get(f"{LIST}?q=zett")
+        assert "60 Mitglieder" in first.text
+        assert "Zett 49" in first.text
+        assert "Zett 50" not in first.text
+        assert f"{LIST}?q=zett&amp;seite=2" in first.text
+        assert "Zett 50" in client.get(f"{LIST}?q=zett&seite=2").text
+        assert "Zett 59" in client.get(f"{LIST}?q=zett&seite=99").text
+        part = client.get(f"{LIST}?q=zett", headers={"hx-request": "true"})
+        assert "<html" not in part.text
+        assert "Niemanden gefunden" in client.get(f"{LIST}?q=gibtesnicht").text
+
+
+def test_ten_and_twenty_members_take_the_same_number_of_queries(both: Library, people: dict[str, Member]) -> None:
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        counts = []
+        client.get(LIST)
+        for _round in range(2):
+            with both.database.writing() as db:
+                for _member in range(10):
+                    make.card(db)
+            counts.append(queries_of(both, client, LIST))
+    assert counts[0] == counts[1]
+
+
+def queries_of(library: Library, client: Client, path: str) -> int:
+    """How many statements one page takes."""
+    seen: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        seen.append(statement)
+
+    engines = {library.database._reader, library.database._writer}
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert client.get(path).status_code == 200
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
+    return len(seen)
