@@ -152,6 +152,11 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
     return engine
 
 
+def has_many_writers(connection: Connection) -> bool:
+    """Whether two transactions may write at once, so that rows must be locked. On SQLite there is one writer."""
+    return connection.dialect.name != "sqlite"
+
+
 def is_unique_violation(error: BaseException, constraint: str, columns: str) -> bool:
     """Whether an IntegrityError came from this unique constraint.
 

@@ -56,7 +56,7 @@ def enter_code(visit: Visit, code: FromQuery[str] = "") -> Answer:
 
 
 @page(["/c/{code:str}", "/C/{code:str}"], Audience.EVERYONE)
-def copy(visit: Visit, code: FromPath[str], seite: FromQuery[Annotated[int, Meta(ge=1, le=100_000)]] = 1) -> Answer:
+def copy(visit: Visit, code: FromPath[str], seite: FromQuery[int] = 1) -> Answer:
     """The book or the shelf with this code, and the one thing that makes sense to do with it now."""
     scanned = read(code)
     if visit.asker.is_kiosk:
@@ -152,11 +152,13 @@ def _thanks(found: AtDesk) -> str:
 # ---- Shelves ----
 
 
-def _shelf_page(visit: Visit, code: str, number: int) -> Page:
+def _shelf_page(visit: Visit, code: str, wanted: int) -> Page:
     shelf = queries.shelf_by(visit.db, code)
+    count = queries.count_copies_on(visit.db, shelf.id)
+    pages = max(1, -(-count // PER_PAGE))
+    number = min(max(1, wanted), pages)
     copies = queries.copies_on(visit.db, shelf.id, (number - 1) * PER_PAGE, PER_PAGE)
     by = bylines(visit.db, [found.title_id for found in copies])
-    count = queries.count_copies_on(visit.db, shelf.id)
     return visit.page(
         "copies/shelf.html",
         shelf=shelf,
@@ -165,7 +167,7 @@ def _shelf_page(visit: Visit, code: str, number: int) -> Page:
         lendable=LENDABLE,
         count=count,
         page=number,
-        pages=-(-count // PER_PAGE),
+        pages=pages,
     )
 
 

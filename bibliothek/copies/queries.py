@@ -112,7 +112,7 @@ def counts_by_shelf(db: Session) -> dict[int, int]:
         .where(Copy.shelf_id.is_not(None), Copy.state != "withdrawn")
         .group_by(Copy.shelf_id)
     )
-    return {shelf_id: count for shelf_id, count in rows.tuples() if shelf_id is not None}
+    return {shelf_id: count for shelf_id, count in rows if shelf_id is not None}
 
 
 def copies_on(db: Session, shelf_id: int, offset: int = 0, limit: int = 50) -> Sequence[Copy]:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.queries import bylines
 from bibliothek.catalogue.rules import one_line
-from bibliothek.codes import Scanned
+from bibliothek.codes import Scanned, read
 from bibliothek.copies.queries import MisreadCode, UnknownCopy
 from bibliothek.i18n import _
 from bibliothek.kiosk import queries, rules
@@ -105,7 +105,10 @@ def scan(db: Session, device_id: int, text: str, number: str, now: datetime, tod
 
 
 def look_at(db: Session, text: str) -> Answer:
-    """What is known of a copy whose address was opened on the tablet. Nothing is done: only a scan does something."""
+    """What is known of a copy or shelf whose address was opened on the tablet. Nothing is done: only a scan does that."""
+    scanned = read(text)
+    if scanned.kind == "shelf":
+        return queries.shelf_answer(db, scanned.value)
     try:
         return _about(db, "copy", at_desk(db, text))
     except MisreadCode:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek.copies.models import Copy
-from bibliothek.db import is_unique_violation
+from bibliothek.db import has_many_writers, is_unique_violation
 from bibliothek.i18n import _
 from bibliothek.lending import rules
 from bibliothek.lending.models import Borrower, Loan
@@ -73,8 +73,7 @@ class GivenBack:
     already: bool
 
 
-# All that decides about a copy in one statement. PostgreSQL locks the copy's row, so that two who lend it at the same
-# moment come one after the other; on SQLite there is only one writer anyway.
+# All that decides about a copy in one statement.
 _DESK = (
     select(
         Copy.state,
@@ -86,8 +85,10 @@ _DESK = (
     .outerjoin(Loan, (Loan.copy_id == Copy.id) & Loan.returned_at.is_(None))
     .outerjoin(Borrower, Borrower.loan_id == Loan.id)
     .where(Copy.id == bindparam("copy_id"))
-    .with_for_update(of=Copy)
 )
+# On its own and before the rest: PostgreSQL reads what it locks anew, but not the loans joined to it, so whoever waited
+# for the lock in one statement with them would decide by the loans of before.
+_LOCK = select(Copy.id).where(Copy.id == bindparam("copy_id")).with_for_update()
 _OPEN = insert(Loan).returning(Loan.id)
 _BORROWER = insert(Borrower)
 _ACTIVATE = update(Copy).where(Copy.id == bindparam("copy_id")).values(state="active")
@@ -101,7 +102,7 @@ def lend(db: Session, copy: HasId, member: HasId, now: datetime, today: date) ->
     Raises CopyOnLoan when somebody else has it, CopyWithdrawn.
     """
     connection = db.connection()
-    desk = connection.execute(_DESK, {"copy_id": copy.id}).one()
+    desk = _desk(connection, copy)
     if desk.state == "withdrawn":
         raise CopyWithdrawn
     if desk.loan_id is not None:
@@ -128,7 +129,7 @@ def give_back(db: Session, copy: HasId, now: datetime, loan_id: int | None = Non
     With `loan_id` only that loan is ended: a button that is pressed late must not end a later one.
     """
     connection = db.connection()
-    desk = connection.execute(_DESK, {"copy_id": copy.id}).one()
+    desk = _desk(connection, copy)
     if desk.loan_id is None or loan_id not in (None, desk.loan_id):
         return GivenBack(None, already=True)
     connection.execute(_CLOSE, {"loan_id": desk.loan_id, "now": now})
@@ -141,7 +142,13 @@ def take_over(db: Session, copy: HasId, member: HasId, now: datetime, today: dat
 
     Raises CopyOnLoan when a third person has got it since, CopyWithdrawn.
     """
-    desk = db.connection().execute(_DESK, {"copy_id": copy.id}).one()
-    if desk.member_id != member.id:
+    if _desk(db.connection(), copy).member_id != member.id:
         give_back(db, copy, now, loan_id)
     return lend(db, copy, member, now, today)
+
+
+def _desk(connection: Connection, copy: HasId) -> Row[Any]:
+    """What decides about the copy, which nobody else changes until the transaction ends."""
+    if has_many_writers(connection):
+        connection.execute(_LOCK, {"copy_id": copy.id})
+    return connection.execute(_DESK, {"copy_id": copy.id}).one()

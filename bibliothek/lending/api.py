@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Router
-from litestar.params import FromQuery, JSONBody, QueryParameter
-from msgspec import UNSET, Meta, UnsetType
+from litestar.params import JSONBody, QueryParameter
+from msgspec import UNSET, UnsetType
 
 from bibliothek.catalogue.fields import TitleAnswer
 from bibliothek.catalogue.queries import title_answers
@@ -156,8 +156,8 @@ def post_return(call: Call, data: JSONBody[ReturnCall]) -> Made:
 def get_loans(
     call: Call,
     which: Annotated[Literal["open", "overdue"], QueryParameter(name="state")] = "open",
-    page: FromQuery[Annotated[int, Meta(ge=1, le=1_000_000)]] = 1,
-    per_page: FromQuery[Annotated[int, Meta(ge=1, le=500)]] = 50,
+    page: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 1,
+    per_page: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
 ) -> LoanList:
     """Who has what, the longest due first."""
     overdue_on = call.today if which == "overdue" else None

@@ -57,20 +57,22 @@ def loans(
     visit: Visit,
     q: FromQuery[str] = "",
     nur: FromQuery[str] = "",
-    seite: FromQuery[Annotated[int, Meta(ge=1, le=100_000)]] = 1,
+    seite: FromQuery[int] = 1,
     weiter: FromQuery[str] = "",
 ) -> Page:
     """Open loans, the longest due first. `weiter` puts the cursor where the next book is scanned."""
     overdue_on = visit.today if nur == "ueberfaellig" else None
     count = queries.count_open_loans(visit.db, overdue_on, q)
-    rows = queries.open_loans(visit.db, (seite - 1) * PER_PAGE, PER_PAGE, overdue_on, q)
+    pages = max(1, -(-count // PER_PAGE))
+    number = min(max(1, seite), pages)
+    rows = queries.open_loans(visit.db, (number - 1) * PER_PAGE, PER_PAGE, overdue_on, q)
     return visit.page(
         "lending/loans.html",
         fragment="lending/_loans.html",
         loans=[(row, rules.days_late(row.loan.due_on, visit.today)) for row in rows],
         count=count,
-        page=seite,
-        pages=-(-count // PER_PAGE),
+        page=number,
+        pages=pages,
         base=PATH + "?" + urlencode({"q": q, "nur": nur}) + "&seite=",
         q=q,
         overdue_only=overdue_on is not None,
