@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import isbnlib
 
 from bibliothek.catalogue.models import Title
-from bibliothek.catalogue.words import both_spellings, fold, spellings, typed_words, without_article
+from bibliothek.catalogue.words import both_spellings, fold, spellings, without_article
 
 NAMED, TITLE, FILED, WHOLE, LANGUAGE = "~", "=", "^", "#", "@"
 JOINT = "_"
@@ -76,9 +76,7 @@ def _whole(words: list[str]) -> str:
 
 def wanted(q: str) -> Wanted | None:
     """Read what was typed. None when there is neither letter nor digit in it: that finds nothing."""
-    isbn = typed_isbn(q)
-    typed = [isbn] if isbn else typed_words(q[:_LONGEST_QUERY])[:_MOST_WORDS]
-    words = tuple(tuple(found) for word in typed if (found := spellings(word)))
+    words = tuple(spellings(typed_isbn(q) or q[:_LONGEST_QUERY])[:_MOST_WORDS])
     if not words:
         return None
     bare = [word[0] for word in words]
@@ -93,7 +91,7 @@ def typed_isbn(q: str) -> str | None:
     whole = isbnlib.to_isbn13(isbnlib.canonical(q))
     if whole:
         return str(whole)
-    digits = "".join(typed_words(q))
+    digits = "".join(fold(q))
     return digits if _looks_like_isbn(digits) else None
 
 

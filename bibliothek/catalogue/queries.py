@@ -206,10 +206,11 @@ def languages() -> AnySelect:
 
 def title(db: Session, title_id: int) -> Title:
     """The title with its persons, series, ISBNs and subjects. Raises NoSuchTitle."""
+    if not 0 < title_id <= LARGEST_ID:
+        raise NoSuchTitle
     parts = (Title.contributors, Title.series, Title.isbns, Title.subjects)
-    found = (
-        db.get(Title, title_id, options=[selectinload(part) for part in parts]) if 0 < title_id <= LARGEST_ID else None
-    )
+    query = select(Title).where(Title.id == title_id).options(*(selectinload(part) for part in parts))
+    found = db.scalars(query).first()
     if found is None:
         raise NoSuchTitle
     return found

@@ -75,7 +75,10 @@ def forget_all(db: Session) -> None:
 def all_titles(db: Session) -> Iterator[Title]:
     """Every title with its parts, read a batch at a time."""
     parts = [selectinload(part) for part in (Title.contributors, Title.series, Title.isbns, Title.subjects)]
-    return db.scalars(select(Title).options(*parts).order_by(Title.id), execution_options={"yield_per": BATCH})
+    return db.scalars(
+        select(Title).options(*parts).order_by(Title.id),
+        execution_options={"yield_per": BATCH, "populate_existing": True},
+    )
 
 
 def check_index(db: Session) -> list[str]:

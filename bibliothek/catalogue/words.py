@@ -44,23 +44,18 @@ def fold(text: str) -> list[str]:
     return _bare_words(_lower(text))
 
 
-def both_spellings(text: str) -> list[str]:
-    """The words of `text` for the index: those of `fold`, and each word with umlauts in its long spelling too."""
+def spellings(text: str) -> list[tuple[str, ...]]:
+    """The words of `text`, each with its spellings: "Frau Müller" is `(frau,)` and `(muller, mueller)`."""
+    bare = fold(text)
     if text.isascii():
-        return fold(text)
-    small = _lower(text)
-    bare = _bare_words(small)
-    return bare + [word for word in _bare_words(small.translate(_LONG)) if word not in bare]
+        return [(word,) for word in bare]
+    # A long spelling puts letters in the place of letters, so both have the same words in the same places.
+    return [tuple(dict.fromkeys(pair)) for pair in zip(bare, _bare_words(_lower(text).translate(_LONG)), strict=True)]
 
 
-def spellings(word: str) -> list[str]:
-    """How a typed word may stand in the index, without doubles: "Müller" is `muller` or `mueller`."""
-    return list(dict.fromkeys(both_spellings(word)))
-
-
-def typed_words(text: str) -> list[str]:
-    """What somebody typed, cut into words but not folded, so that `spellings` still sees the umlauts."""
-    return _WORD.findall(_lower(text))
+def both_spellings(text: str) -> list[str]:
+    """All words of `text` in all their spellings, for the index."""
+    return [spelling for word in spellings(text) for spelling in word]
 
 
 def sort_form(title: str, language: str | None) -> str:

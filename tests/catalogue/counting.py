@@ -1,0 +1,32 @@
+"""How many statements something takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """All SQL that any engine runs inside the block, without BEGIN and the like."""
+    seen: list[str] = []
+
+    def note(*given: object) -> None:
+        seen.append(str(given[2]))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def count(work: Callable[[], object]) -> int:
+    """The number of statements of `work`, once it ran before and knows what it keeps."""
+    work()
+    with statements() as seen:
+        work()
+    return len(seen)

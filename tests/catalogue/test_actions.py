@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from bibliothek.catalogue import queries, search
+from bibliothek.catalogue.actions import add_title, edit_title, reindex
+from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
+from bibliothek.catalogue.models import Contributor, Title
+from bibliothek.catalogue.rules import (
+    BadIsbn,
+    BadLanguage,
+    BadPages,
+    BadRole,
+    BadYear,
+    NoTitle,
+    TooLong,
+    checked_origin,
+    one_line,
+)
+from bibliothek.problems import Invalid
+from tests import make
+from tests.conftest import NOON, Library
+
+FULL = TitleFields(
+    title="Das andere Geschlecht",
+    subtitle="Sitte und Sexus der Frau",
+    contributors=(Person("Beauvoir, Simone de", "aut"), Person("Aumüller, Uli", "trl")),
+    publisher="Rowohlt",
+    place="Reinbek bei Hamburg",
+    year=2000,
+    edition="Neuausg.",
+    pages=939,
+    language="de",
+    series=(Part("rororo", "22785"),),
+    isbns=("9783499227851",),
+)
+
+
+def found(db: Session, q: str) -> list[str]:
+    return [row.title for row in queries.search(db, q).rows]
+
+
+def test_a_title_is_stored_with_all_its_parts(db: Session) -> None:
+    origin = Origin(subjects=("Frau", "Gesellschaft"), source="dnb", source_url="https://d-nb.info/1")
+    added = add_title(db, FULL, NOON, origin)
+    db.expire_all()
+    stored = queries.title(db, added.id)
+    assert queries.fields_of(stored) == FULL
+    assert [subject.name for subject in stored.subjects] == ["Frau", "Gesellschaft"]
+    assert (stored.source, stored.source_url, stored.created_at) == ("dnb", "https://d-nb.info/1", NOON)
+    assert stored.sort_title == "andere geschlecht"
+
+
+def test_a_title_can_be_found_as_soon_as_it_is_stored(db: Session) -> None:
+    add_title(db, FULL, NOON, Origin(subjects=("Existenzialismus",)))
+    for q in (
+        "geschlecht",
+        "beauvoir",
+        "aumueller",
+        "rororo 22785",
+        "978-3-499-22785-1",
+        "existenzialismus",
+        "rowohlt",
+    ):
+        assert found(db, q) == ["Das andere Geschlecht"], q
+
+
+def test_a_title_and_its_index_are_stored_together_or_not_at_all(both: Library) -> None:
+    with both.database.writing() as db:
+        make.title(db, "Verloren")
+        db.rollback()
+    with both.database.reading() as db:
+        assert found(db, "verloren") == []
+        assert search.check_index(db) == []
+
+
+@pytest.mark.parametrize("empty", ["", "   ", "\t\n", "\u200b", "\x00\x98\x9c"])
+def test_a_title_needs_a_title(db: Session, empty: str) -> None:
+    with pytest.raises(NoTitle):
+        add_title(db, TitleFields(title=empty), NOON)
+
+
+def test_white_space_and_unseen_signs_are_dropped(db: Session) -> None:
+    fields = TitleFields(
+        title="  \x98Die\x9c  stille\u00ad\nRevolution\u202e\x00 ",
+        subtitle=" \t ",
+        contributors=(
+            Person(" Beauvoir,\u00a0Simone ", " AUT "),
+            Person("  ", "aut"),
+            Person("Beauvoir, Simone", "aut"),
+        ),
+        series=(Part(" "), Part("Reihe", " ")),
+        isbns=(" ", "3-499-22785-1", "9783499227851"),
+        language=" DE ",
+    )
+    stored = queries.fields_of(add_title(db, fields, NOON))
+    assert stored == TitleFields(
+        title="Die stille Revolution",
+        contributors=(Person("Beauvoir, Simone", "aut"),),
+        series=(Part("Reihe", None),),
+        isbns=("9783499227851",),
+        language="de",
+    )
+
+
+def test_letters_are_kept_composed(db: Session) -> None:
+    assert one_line("Mu\u0308ller") == "Müller"
+    assert one_line("ok \ud800 ok") == "ok ok"
+    assert add_title(db, TitleFields(title="Mu\u0308ller"), NOON).title == "Müller"
+
+
+def test_signs_of_other_scripts_and_emoji_are_kept(db: Session) -> None:
+    for title in ("हिन्दी", "שלום", "日本語", "👩‍🚀 im All", "???"):
+        assert add_title(db, TitleFields(title=title), NOON).title == title
+    assert search.check_index(db) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"title": "x" * 1001}, TooLong),
+        ({"subtitle": "x" * 1001}, TooLong),
+        ({"publisher": "x" * 301}, TooLong),
+        ({"contributors": (Person("x" * 301, "aut"),)}, TooLong),
+        ({"contributors": tuple(Person(f"P{n}", "aut") for n in range(101))}, TooLong),
+        ({"contributors": (Person("X", "author"),)}, BadRole),
+        ({"series": tuple(Part(f"R{n}") for n in range(21))}, TooLong),
+        ({"isbns": ("9783499227850",)}, BadIsbn),
+        ({"isbns": ("keine",)}, BadIsbn),
+        ({"year": 0}, BadYear),
+        ({"year": 10_000}, BadYear),
+        ({"year": 10**30}, BadYear),
+        ({"pages": 0}, BadPages),
+        ({"pages": 10**30}, BadPages),
+        ({"language": "deutsch"}, BadLanguage),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(
+    db: Session, fields: dict[str, object], problem: type[Invalid]
+) -> None:
+    with pytest.raises(problem) as refused:
+        add_title(db, TitleFields(**{"title": "Titel", **fields}), NOON)  # type: ignore[arg-type]
+    assert refused.value.status == 422
+    assert refused.value.sentence.endswith(".")
+    assert db.scalars(select(Title)).all() == []
+
+
+def test_what_came_from_a_source_is_cut_without_a_word() -> None:
+    origin = checked_origin(
+        Origin(subjects=(*(f"S{n}" for n in range(200)), "x" * 999), source_url="javascript:alert(1)", source=" dnb ")
+    )
+    assert len(origin.subjects) == 100
+    assert origin.source == "dnb"
+    assert origin.source_url is None
+
+
+def test_the_filing_form_of_a_source_is_kept(db: Session) -> None:
+    title = add_title(db, TitleFields(title="Ein Herz und eine Seele"), NOON, Origin(sort_title="Herz und eine Seele"))
+    assert title.sort_title == "herz und eine seele"
+    edit_title(db, title, TitleFields(title="Ein Herz und eine Seele", year=1973))
+    assert title.sort_title == "herz und eine seele"
+
+
+def test_an_edited_title_is_found_by_its_new_words_only(db: Session) -> None:
+    added = add_title(db, FULL, NOON, Origin(subjects=("Frau",)))
+    edit_title(
+        db,
+        added,
+        TitleFields(title="Die Mandarins von Paris", contributors=(Person("Beauvoir, S. de", "aut"),), language="de"),
+    )
+    db.expire_all()
+    stored = queries.title(db, added.id)
+    assert stored.sort_title == "mandarins von paris"
+    assert [person.name for person in stored.contributors] == ["Beauvoir, S. de"]
+    assert stored.isbns == []
+    assert found(db, "mandarins") == found(db, "frau") == ["Die Mandarins von Paris"]
+    assert found(db, "geschlecht") == found(db, "aumüller") == []
+    assert search.check_index(db) == []
+
+
+def test_editing_refuses_what_adding_refuses(db: Session) -> None:
+    added = add_title(db, FULL, NOON)
+    with pytest.raises(NoTitle):
+        edit_title(db, added, TitleFields(title=" "))
+    assert queries.fields_of(added) == FULL
+
+
+def test_the_index_can_be_checked_and_built_anew(db: Session) -> None:
+    first, second, third = (make.title(db, f"Titel {n} Müller") for n in "abc")
+    assert search.check_index(db) == []
+    column = "rowid" if db.get_bind().dialect.name == "sqlite" else "title_id"
+    db.execute(text(f"DELETE FROM title_search WHERE {column} = {first.id}"))
+    db.execute(Contributor.__table__.update().where(Contributor.title_id == second.id).values(name="Sand, George"))
+    assert search.check_index(db) == [
+        f"title {first.id} is not in the index",
+        f"title {second.id} stands in the index with other words",
+    ]
+    db.expire_all()
+    assert reindex(db) == 3
+    assert search.check_index(db) == []
+    assert found(db, "sand") == [second.title]
+    assert found(db, "mueller c") == [third.title]
+
+
+def test_an_entry_without_a_title_is_noticed(library: Library) -> None:
+    with library.database.writing() as db:
+        db.execute(text("INSERT INTO title_search (rowid, words) VALUES (99, 'geist')"))
+        assert search.check_index(db) == ["title 99 is in the index only"]
+
+
+def test_more_titles_than_a_batch_are_indexed_anew(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "BATCH", 2)
+    for n in range(5):
+        make.title(db, f"Band {n}")
+    assert reindex(db) == 5
+    assert search.check_index(db) == []
+    assert len(found(db, "band")) == 5
