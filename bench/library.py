@@ -107,6 +107,4 @@ def _add(
     rows[Subject].append({"title_id": n, "position": 0, "name": chance.choice(words)})
     rows[TitleIsbn].append({"title_id": n, "position": 0, "isbn": _isbn(n)})
     rows[PaperCode].append({"code": code, "issued_at": NOW})
-    rows[Copy].append(
-        {"id": n, "code": code, "title_id": n, "state": "active", "created_at": NOW, "labelled_at": NOW}
-    )
+    rows[Copy].append({"id": n, "code": code, "title_id": n, "state": "active", "created_at": NOW, "labelled_at": NOW})

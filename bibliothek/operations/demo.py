@@ -50,7 +50,7 @@ def fill(db: Session, now: datetime, today: date) -> Member:
     """Fill an empty library; returns its admin. Raises NotEmpty. The same every time but for codes and dates."""
     if holds_data(db):
         raise NotEmpty
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311 (nothing here is secret)
     settings = library(db)
     if settings.set_up_at is None:
         settings.name, settings.set_up_at = _("Demo-Bibliothek"), now
@@ -98,7 +98,10 @@ def _copies(
 
 
 def _fields(record: dict[str, Any]) -> TitleFields:
-    given = {name: record.get(name) for name in ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")}
+    given = {
+        name: record.get(name)
+        for name in ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
+    }
     return TitleFields(
         **given,  # type: ignore[arg-type]
         contributors=tuple(Person(person["name"], person["role"]) for person in record.get("contributors") or ()),

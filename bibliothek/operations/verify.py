@@ -69,7 +69,9 @@ def _codes_are_right_and_single(db: Session) -> list[str]:
 
 
 def _withdrawn_copies_are_nowhere(db: Session) -> list[str]:
-    query = select(Copy.id).join(Loan, Loan.copy_id == Copy.id).where(Copy.state == "withdrawn", Loan.returned_at.is_(None))
+    query = (
+        select(Copy.id).join(Loan, Loan.copy_id == Copy.id).where(Copy.state == "withdrawn", Loan.returned_at.is_(None))
+    )
     return [f"copy {copy_id}" for copy_id in db.scalars(query)]
 
 

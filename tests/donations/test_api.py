@@ -115,7 +115,14 @@ def test_what_is_no_isbn_is_refused(program: Client, isbn: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"title": " "}, {"isbn": ""}, {"title": 7}, {"title": "x", "year": "bald"}, {"title": "x", "contributors": [{}]}],
+    [
+        {},
+        {"title": " "},
+        {"isbn": ""},
+        {"title": 7},
+        {"title": "x", "year": "bald"},
+        {"title": "x", "contributors": [{}]},
+    ],
 )
 def test_a_donation_of_nothing_is_refused(program: Client, body: dict[str, Any]) -> None:
     assert donate(program, **body).status_code == 422

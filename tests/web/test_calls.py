@@ -139,7 +139,9 @@ def test_an_odd_key_is_refused(client: Client, key: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency-key-invalid")
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"", 400), (b"{", 400), (b"[]", 422), (b'{"name": 1}', 422), (b"\xff", 400)])
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"", 400), (b"{", 400), (b"[]", 422), (b'{"name": 1}', 422), (b"\xff", 400)]
+)
 def test_an_unreadable_body_is_refused(client: Client, body: bytes, status: int) -> None:
     answer = client.post("/api/v1/test/shelves", content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (status, 422), answer.text
