@@ -1,8 +1,8 @@
 # Everything a person types: `make run` for a library, `make demo` to look around, the rest for developers.
 
 PYTHON ?= python3
-HOST ?= 127.0.0.1
-PORT ?= 8000
+# HOST and PORT win over BIBLIOTHEK_HOST and BIBLIOTHEK_PORT.
+ADDRESS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 VENV := .venv
 BIN := $(VENV)/bin
 # Never fetch an interpreter; use the one that is here.
@@ -12,11 +12,11 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: run demo setup test check format bench torture clean
 
 run: $(VENV)/.can-run  ## set up, migrate, serve
-	$(BIN)/bibliothek serve --host $(HOST) --port $(PORT)
+	$(BIN)/bibliothek serve $(ADDRESS)
 
 demo: $(VENV)/.can-run  ## the same, with a library full of books in demo-data/
 	BIBLIOTHEK_DATA=demo-data $(BIN)/bibliothek demo --unless-there
-	BIBLIOTHEK_DATA=demo-data $(BIN)/bibliothek serve --host $(HOST) --port $(PORT)
+	BIBLIOTHEK_DATA=demo-data $(BIN)/bibliothek serve $(ADDRESS)
 
 setup: $(VENV)/.can-test  ## only set up: everything that running and testing need
 
