@@ -6,7 +6,8 @@
 (() => {
   const SAME_SCAN_MS = 3000;
   // A scanner types a key every 2 to 30 ms; nobody types a whole code like that.
-  const SCANNER_KEY_MS = 60;
+  const SCANNER_KEY_MS = 100;
+  const SHORTEST_CODE = 5;
   const SLOW_MS = 1500;
   const GIVE_UP_MS = 10000;
   const PAUSES_MS = [500, 1000, 2000, 4000];
@@ -77,13 +78,11 @@
   // Calls `scanned(text)` for everything that is typed into `input` and ended by Enter, or by Tab if a scanner typed it.
   function field(input, scanned) {
     let last = { text: "", at: 0 };
-    let lastKey = 0;
-    let quick = true;
+    let firstKey = 0;
 
     function take() {
       const text = input.value.trim();
       input.value = "";
-      quick = true;
       if (!text) return;
       const now = Date.now();
       const same = text.toUpperCase() === last.text && now - last.at < SAME_SCAN_MS;
@@ -101,15 +100,15 @@
       (event) => {
         const isText = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
         if (isText) {
-          if (input.value) quick = quick && event.timeStamp - lastKey < SCANNER_KEY_MS;
-          lastKey = event.timeStamp;
+          if (!input.value) firstKey = event.timeStamp;
           // A scanner types wherever the focus is. The space bar still presses a button.
           if (document.activeElement !== input && (event.key !== " " || input.value) && !isEditable(document.activeElement)) {
             event.preventDefault();
             input.focus();
             input.value += event.key;
           }
-        } else if (event.key === "Tab" && !event.shiftKey && input.value.length > 3 && quick) {
+        } else if (event.key === "Tab" && !event.shiftKey && input.value.length >= SHORTEST_CODE) {
+          if ((event.timeStamp - firstKey) / input.value.length > SCANNER_KEY_MS) return;
           event.preventDefault();
           take();
         }

@@ -1,0 +1,289 @@
+"""The tablet in a real browser, scanned at as a scanner does: every key within 10 ms, Enter at the end."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+from sqlalchemy import select
+
+from bibliothek.copies.models import Copy
+from bibliothek.kiosk import actions as kiosk
+from bibliothek.lending.models import Borrower, Loan
+from tests import make
+from tests.browser.conftest import PageAt, Server
+
+pytestmark = pytest.mark.browser
+
+NAME = "Ava Unverkennbar"
+
+
+@dataclass
+class Tablet:
+    page: Page
+    server: Server
+    card: str
+    other_card: str
+    copies: list[str]
+
+    def scan(self, text: str, end: str = "Enter", delay: float = 4) -> None:
+        self.page.keyboard.type(text, delay=delay)
+        self.page.keyboard.press(end)
+
+    def expect(self, kind: str) -> None:
+        expect(self.page.locator("[data-result]")).to_have_attribute("data-kind", kind)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass for the server and the page."""
+        self.server.clock.pass_time(seconds=seconds)
+        self.page.clock.run_for(int(seconds * 1000))
+
+    def borrowed(self) -> list[str]:
+        with self.server.library.database.reading() as db:
+            query = select(Copy.code).join(Loan, Loan.copy_id == Copy.id).join(Borrower, Borrower.loan_id == Loan.id)
+            return list(db.scalars(query.order_by(Loan.id)))
+
+
+@pytest.fixture
+def tablet(server: Server, page_at: PageAt) -> Tablet:
+    with server.library.database.writing() as db:
+        make.admin(db)
+        card, other_card = make.card(db, make.member(db, NAME)), make.card(db)
+        copies = [make.copy(db, title=f"Buch Nummer {n}").code for n in range(12)]
+        cookie = kiosk.enrol(db, "Eingang", server.clock())
+    page = page_at(1280, 800, cookies={"tablet": cookie})
+    page.goto("/kiosk")
+    return Tablet(page, server, card, other_card, copies)
+
+
+def with_clock(tablet: Tablet) -> None:
+    """From now on the page's time passes only when the test says so."""
+    tablet.page.clock.install()
+    tablet.page.goto("/kiosk")
+
+
+def test_two_scans_borrow_and_one_returns_without_a_tap(tablet: Tablet) -> None:
+    tablet.scan(tablet.card)
+    tablet.expect("card")
+    expect(tablet.page.get_by_text(NAME)).to_be_visible()
+    tablet.scan(tablet.copies[0])
+    tablet.expect("lent")
+    due = tablet.page.locator(".result__due time")
+    expect(due).to_have_attribute("datetime", "2026-12-21")
+    assert due.evaluate("element => parseFloat(getComputedStyle(element).fontSize)") >= 100
+    assert tablet.borrowed() == [tablet.copies[0]]
+    with_clock(tablet)
+    tablet.pass_time(31)
+    tablet.scan(tablet.copies[0])
+    tablet.expect("returned")
+    assert tablet.borrowed() == []
+
+
+def test_scans_faster_than_answers_are_all_done_in_order(tablet: Tablet) -> None:
+    def slowly(route: Route) -> None:
+        tablet.page.wait_for_timeout(30)
+        route.continue_()
+
+    tablet.page.route("**/kiosk", slowly)
+    for code in (tablet.card, *tablet.copies):
+        tablet.scan(code, delay=1)
+    expect(tablet.page.locator("#result")).to_contain_text("Du hast 12 Bücher.")
+    assert tablet.borrowed() == tablet.copies
+
+
+def test_a_scanner_that_ends_with_tab_is_understood(tablet: Tablet) -> None:
+    tablet.scan(tablet.card, "Tab")
+    tablet.expect("card")
+    tablet.scan(tablet.copies[0], "Tab")
+    tablet.expect("lent")
+
+
+def test_the_field_has_the_focus_wherever_somebody_tapped(tablet: Tablet) -> None:
+    field = tablet.page.locator("input[name=scan]")
+    expect(field).to_be_focused()
+    tablet.page.locator("#result").click()
+    expect(field).to_be_focused()
+    tablet.page.get_by_role("link", name="Katalog").focus()
+    tablet.scan(tablet.card)
+    tablet.expect("card")
+    tablet.page.get_by_role("button", name="Fertig").focus()
+    tablet.scan(tablet.copies[0])
+    tablet.expect("lent")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+
+
+def test_the_same_code_within_three_seconds_is_one_scan(tablet: Tablet) -> None:
+    sent: list[str] = []
+    tablet.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    tablet.scan(tablet.card)
+    tablet.scan(tablet.copies[0])
+    tablet.scan(tablet.copies[0])
+    tablet.scan(tablet.copies[0])
+    tablet.scan(tablet.copies[1])
+    expect(tablet.page.locator("#result")).to_contain_text("Buch Nummer 1")
+    assert len(sent) == 3
+    assert tablet.borrowed() == tablet.copies[:2]
+
+
+def test_no_scan_is_lost_while_the_network_is_away(tablet: Tablet) -> None:
+    lost = {"left": 3}
+
+    def away(route: Route) -> None:
+        if lost["left"]:
+            lost["left"] -= 1
+            route.abort("connectionrefused")
+        else:
+            route.continue_()
+
+    tablet.page.route("**/kiosk", away)
+    tablet.scan(tablet.card)
+    expect(tablet.page.locator("#scan-status")).to_contain_text("Keine Verbindung")
+    tablet.scan(tablet.copies[0])
+    tablet.expect("lent")
+    expect(tablet.page.locator("#scan-status")).to_have_text("")
+    assert tablet.borrowed() == [tablet.copies[0]]
+
+
+def test_an_answer_that_got_lost_on_the_way_is_given_again(tablet: Tablet) -> None:
+    with tablet.server.library.database.writing() as db:
+        make.loan(db, db.scalars(select(Copy).where(Copy.code == tablet.copies[0])).one())
+    lost = {"left": 1}
+
+    def lose_answer(route: Route) -> None:
+        if lost["left"]:
+            lost["left"] -= 1
+            route.fetch()
+            # Long enough not to be taken for a scanner that read twice.
+            tablet.server.clock.pass_time(seconds=20)
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    tablet.page.route("**/kiosk", lose_answer)
+    tablet.scan(tablet.copies[0])
+    tablet.expect("returned")
+    assert tablet.borrowed() == []
+
+
+def test_nobodys_name_stays_on_the_screen(tablet: Tablet) -> None:
+    with_clock(tablet)
+    tablet.scan(tablet.card)
+    tablet.scan(tablet.copies[0])
+    tablet.expect("lent")
+    assert NAME in tablet.page.content()
+    tablet.pass_time(10.5)
+    assert NAME not in tablet.page.content()
+    assert "Buch Nummer 0" not in tablet.page.locator("#result").inner_text()
+    expect(tablet.page.get_by_text("Noch da?")).to_be_visible()
+    tablet.page.locator(".result").click()
+    expect(tablet.page.get_by_text(NAME)).to_be_visible()
+    tablet.pass_time(31)
+    expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
+    assert NAME not in tablet.page.content()
+
+
+def test_fertig_ends_the_session_and_the_back_button_shows_nobody(tablet: Tablet) -> None:
+    tablet.scan(tablet.card)
+    tablet.expect("card")
+    with tablet.page.expect_response("**/kiosk/fertig"):
+        tablet.page.get_by_role("button", name="Fertig").click()
+    tablet.page.get_by_role("link", name="Katalog").click()
+    tablet.page.wait_for_url(re.compile("/katalog"))
+    tablet.page.go_back()
+    expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
+    assert NAME not in tablet.page.content()
+    tablet.scan(tablet.copies[0])
+    tablet.expect("copy")
+
+
+def ask_about_somebody_elses_book(tablet: Tablet) -> None:
+    with tablet.server.library.database.writing() as db:
+        make.loan(db, db.scalars(select(Copy).where(Copy.code == tablet.copies[0])).one())
+    with_clock(tablet)
+    tablet.scan(tablet.card)
+    tablet.scan(tablet.copies[0])
+    tablet.expect("other")
+
+
+def test_an_unanswered_question_is_a_return_after_ten_seconds(tablet: Tablet) -> None:
+    ask_about_somebody_elses_book(tablet)
+    tablet.pass_time(9)
+    assert tablet.borrowed() == [tablet.copies[0]]
+    tablet.pass_time(2)
+    tablet.expect("returned")
+    assert tablet.borrowed() == []
+
+
+def test_a_tap_takes_the_book_along(tablet: Tablet) -> None:
+    ask_about_somebody_elses_book(tablet)
+    tablet.page.get_by_role("button", name="Ich nehme es mit").click()
+    tablet.expect("lent")
+    tablet.pass_time(12)
+    assert tablet.borrowed() == [tablet.copies[0]]
+
+
+def test_everything_works_without_scripts(tablet: Tablet, page_at: PageAt) -> None:
+    with tablet.server.library.database.writing() as db:
+        cookie = kiosk.enrol(db, "Küche", tablet.server.clock())
+    page = page_at(1280, 800, cookies={"tablet": cookie}, java_script_enabled=False)
+    page.goto("/kiosk")
+
+    def scan(text: str, kind: str) -> None:
+        page.locator("input[name=scan]").fill(text)
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-result]")).to_have_attribute("data-kind", kind)
+
+    scan(tablet.card, "card")
+    scan(tablet.copies[0], "lent")
+    page.get_by_role("button", name="Fertig").click()
+    expect(page.locator("[data-result]")).to_have_count(0)
+    tablet.server.clock.pass_time(seconds=5)
+    scan(tablet.copies[0], "returned")
+    assert tablet.borrowed() == []
+
+
+def test_the_screens_keyboard_comes_only_when_called(tablet: Tablet) -> None:
+    field = tablet.page.locator("input[name=scan]")
+    expect(field).to_have_attribute("inputmode", "none")
+    tablet.page.get_by_role("button", name="Tastatur").click()
+    expect(field).to_have_attribute("inputmode", "text")
+    expect(field).to_be_focused()
+
+
+def test_one_tap_on_ones_own_phone_borrows_and_brings_back(tablet: Tablet, page_at: PageAt) -> None:
+    from bibliothek.members.actions import start_session
+    from bibliothek.members.models import Member
+
+    with tablet.server.library.database.writing() as db:
+        session = start_session(db, db.get_one(Member, 2), tablet.server.clock())
+    page = page_at(390, 844, cookies={"bibliothek": session})
+    page.goto(f"/C/{tablet.copies[0]}")
+    button: Any = page.get_by_role("button", name="Ausleihen")
+    box = button.bounding_box()
+    assert box["height"] >= 48
+    assert box["y"] + box["height"] <= 844
+    button.click()
+    expect(page.get_by_text("bei dir bis 21. Dezember 2026")).to_be_visible()
+    page.get_by_role("button", name="Zurückgeben").click()
+    expect(page.get_by_text("Zurückgegeben, danke!")).to_be_visible()
+    assert tablet.borrowed() == []
+
+
+def test_signing_in_on_ones_own_phone_finishes_what_was_begun(tablet: Tablet, page_at: PageAt) -> None:
+    from bibliothek.members.actions import start_session
+    from bibliothek.members.models import Member
+
+    page = page_at(390, 844)
+    page.goto(f"/c/{tablet.copies[0]}")
+    page.get_by_role("button", name="Anmelden und ausleihen").click()
+    page.wait_for_url(re.compile("/anmelden"))
+    with tablet.server.library.database.writing() as db:
+        session = start_session(db, db.get_one(Member, 2), tablet.server.clock())
+    page.context.add_cookies([{"name": "bibliothek", "value": session, "url": tablet.server.url}])
+    page.goto(f"/c/{tablet.copies[0]}")
+    expect(page.get_by_text("bei dir bis 21. Dezember 2026")).to_be_visible()
+    assert tablet.borrowed() == [tablet.copies[0]]
