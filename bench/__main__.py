@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import median
 
 from bench import floor, library, load, server
+from bench.floor import QUERIES
 
 TITLES = 100_000
-QUERIES = ("kapital", "der", "die gesch", "müller", "seghers", "revolution in", "das", "frau", "r", "geschichte der")
 
 
 @dataclass
