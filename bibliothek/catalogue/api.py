@@ -6,8 +6,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router
-from litestar.params import FromPath, FromQuery
-from msgspec import UNSET, Meta, UnsetType
+from litestar.params import FromPath, FromQuery, QueryParameter
+from msgspec import UNSET, UnsetType
 
 from bibliothek.catalogue import queries
 from bibliothek.catalogue.fields import TitleAnswer
@@ -16,8 +16,9 @@ from bibliothek.lending.queries import LENDABLE, availability, on_loan
 from bibliothek.web.calls import Call, read_call
 from bibliothek.web.sign_in import Audience
 
-Page = Annotated[int, Meta(ge=1, le=1_000_000)]
-PerPage = Annotated[int, Meta(ge=1, le=500)]
+# The limits stand in the parameter itself: those of a Meta inside FromQuery are passed over.
+Page = Annotated[int, QueryParameter(ge=1, le=1_000_000)]
+PerPage = Annotated[int, QueryParameter(ge=1, le=500)]
 
 
 class CopyAnswer(msgspec.Struct):
@@ -46,9 +47,7 @@ class TitleList(msgspec.Struct):
 
 
 @read_call("/titles", Audience.TOKENS)
-def get_titles(
-    call: Call, q: FromQuery[str] = "", page: FromQuery[Page] = 1, per_page: FromQuery[PerPage] = 50
-) -> TitleList:
+def get_titles(call: Call, q: FromQuery[str] = "", page: Page = 1, per_page: PerPage = 50) -> TitleList:
     """Titles in which all words of `q` stand, best match first; without `q` all of them, newest first."""
     found = queries.search(call.db, q, offset=(page - 1) * per_page, limit=per_page)
     ids = [row.id for row in found.rows]

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from bibliothek.catalogue import queries
 from bibliothek.catalogue.models import Contributor, SeriesPart, Title
 from bibliothek.catalogue.queries import Found, Sort, TitleRow
+from bibliothek.catalogue.rules import is_language, one_line
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word, turned
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import UnknownShelf, copies_of, shelf_by
@@ -126,16 +127,16 @@ def catalogue(
 ) -> Answer:
     """Titles that fit, page by page. Whatever the address says, the nearest sensible list is shown."""
     search = Search(
-        q.strip(),
+        one_line(q),
         verfuegbar not in ("", "0"),
-        regal.strip(),
-        sprache.strip().lower(),
+        one_line(regal),
+        sprache if is_language(sprache) else "",
         sortierung if sortierung in SORTS else "",
     )
     number, pages, found = _page_of(visit.db, search, _page_number(seite))
     return visit.page(
         "catalogue/list.html",
-        fragment="catalogue/_results.html",
+        fragment="catalogue/_found.html",
         search=search,
         rows=_shown(found.rows),
         total=found.total,

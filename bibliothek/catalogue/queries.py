@@ -23,6 +23,7 @@ from bibliothek.catalogue.dialects import DIALECTS
 from bibliothek.catalogue.entries import wanted
 from bibliothek.catalogue.fields import Part, Person, TitleAnswer, TitleFields
 from bibliothek.catalogue.models import Contributor, SeriesPart, Title, TitleIsbn
+from bibliothek.catalogue.rules import is_language
 from bibliothek.catalogue.search import CAP, AnySelect
 from bibliothek.catalogue.wording import byline
 from bibliothek.i18n import _
@@ -100,12 +101,12 @@ def search(
     """
     connection = db.connection()
     asked: dict[str, Any] = dict(values or {})
+    words = wanted(q) if q else None
+    if (q and words is None) or (language and not is_language(language)):
+        return Found([], 0, False)
     if language:
         asked["language"] = language
-    if q:
-        words = wanted(q)
-        if words is None:
-            return Found([], 0, False)
+    if words:
         asked |= index.dialect_of(connection).questions(words, language)
         limit = max(0, min(limit, CAP - offset))
     page, count = _statements(connection.dialect.name, bool(q), sort, bool(language), only, also)

@@ -197,6 +197,11 @@ def _pages(pages: int | None) -> int | None:
 
 def _language(language: str | None) -> str | None:
     clean = one_line(language).lower()
-    if clean and not _LANGUAGE.fullmatch(clean):
+    if clean and not is_language(clean):
         raise BadLanguage
     return clean or None
+
+
+def is_language(text: str) -> bool:
+    """Whether `text` looks like a code of ISO 639-1."""
+    return _LANGUAGE.fullmatch(text) is not None

@@ -210,7 +210,12 @@ def test_a_language_narrows_what_is_found(shelf: Session) -> None:
     assert titles(queries.search(shelf, "", language="fr")) == ["L'Étranger"]
     assert titles(queries.search(shelf, "etranger", language="de")) == []
     assert titles(queries.search(shelf, "muller", language="pl", sort="title")) == ["Muller"]
-    assert queries.search(shelf, "kafka", language="xx") == Found([], 0, False)
+    for odd in ("xx", "DE", '"', "d*", "de OR en", "\x00", "x" * 5000):
+        assert (
+            queries.search(shelf, "kafka", language=odd)
+            == queries.search(shelf, None, language=odd)
+            == Found([], 0, False)
+        )
     found = shelf.connection().execute(queries.languages()).scalars()
     assert [code for code in found if code] == ["de", "en", "fr", "pl"]
 
