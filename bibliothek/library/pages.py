@@ -145,17 +145,35 @@ def _counts(visit: Visit) -> dict[str, int]:
     }
 
 
-def _first_steps(visit: Visit, counts: dict[str, int]) -> list[dict[str, object]]:
-    """What a new library does first, with what is done already; empty once all of it is done."""
+def _first_steps(visit: Visit, counts: dict[str, int]) -> list[dict[str, str]]:
+    """What a new library does first; once something is done, only what is still missing."""
     steps = [
-        (_("Ein Regal anlegen"), "/verwaltung/regale", bool(copies.shelves(visit.db))),
-        (_("Das erste Buch spenden"), "/spenden", counts["titles"] > 0),
-        (_("Das Tablet einrichten"), "/verwaltung/tablet", bool(kiosk.devices(visit.db))),
-        (_("Mitglieder aufnehmen und Karten drucken"), "/verwaltung/mitglieder", counts["members"] > 1),
+        (
+            _("Ein Regal anlegen"),
+            _("Damit alle wissen, wo ein Buch steht. Eins genügt für den Anfang."),
+            "/verwaltung/regale",
+            bool(copies.shelves(visit.db)),
+        ),
+        (
+            _("Das erste Buch spenden"),
+            _("Die ISBN genügt. Danach druckst du das Etikett und klebst es hinein."),
+            "/spenden",
+            counts["titles"] > 0,
+        ),
+        (
+            _("Das Tablet einrichten"),
+            _("Öffne diese Seite dort, wo ausgeliehen wird, und drücke den Knopf."),
+            "/verwaltung/tablet",
+            bool(kiosk.devices(visit.db)),
+        ),
+        (
+            _("Mitglieder aufnehmen"),
+            _("Ein Name genügt. Mit der gedruckten Karte leihen sie am Tablet aus."),
+            "/verwaltung/mitglieder",
+            counts["members"] > 1,
+        ),
     ]
-    if all(done for _text, _href, done in steps):
-        return []
-    return [{"text": text, "href": href, "done": done} for text, href, done in steps]
+    return [{"text": text, "why": why, "href": href} for text, why, href, done in steps if not done]
 
 
 @page("/verwaltung/einstellungen", Audience.LIBRARIANS)

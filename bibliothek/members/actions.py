@@ -19,7 +19,7 @@ from bibliothek.mail.models import Mail
 from bibliothek.members import queries
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
 from bibliothek.members.queries import has_admin, member_by_email
-from bibliothek.members.rules import LONGEST_NAME, clean_name, folded
+from bibliothek.members.rules import LONGEST_NAME, clean_name, sort_name
 from bibliothek.problems import Invalid, Problem
 from bibliothek.tokens import hashed, new_token
 
@@ -216,7 +216,7 @@ def _describe(db: Session, member: Member, name: str, email: str | None) -> None
     holder = member_by_email(db, address) if address else None
     if holder and holder.id != member.id:
         raise AddressTaken
-    member.name, member.sort_name, member.email = name, folded(name), address
+    member.name, member.sort_name, member.email = name, sort_name(name), address
 
 
 def _flush(db: Session) -> None:

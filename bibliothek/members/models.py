@@ -19,7 +19,7 @@ TOKEN_ROLES = ("librarian", "kiosk")
 class Member(Base):
     """A person who may borrow. `email` is lower case and unique; not everybody has one.
 
-    `sort_name` is the name as it is sorted and searched (rules.folded).
+    `sort_name` is the name as it is sorted and searched (rules.sort_name).
     """
 
     __tablename__ = "member"

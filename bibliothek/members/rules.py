@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import unicodedata
 from base64 import urlsafe_b64encode
 from datetime import timedelta
@@ -49,9 +50,14 @@ def clean_name(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """A name as it is sorted and searched: no case, no accents, ß as ss."""
+    """A name as it is searched: no case, no accents, ß as ss."""
     bare = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
     return " ".join(bare.casefold().split())
+
+
+def sort_name(name: str) -> str:
+    """What a name is sorted by: folded, and numbers by their size (Mitglied 2 before Mitglied 10)."""
+    return re.sub(r"[0-9]+", lambda number: number[0].zfill(6), folded(name))
 
 
 def local_path(text: str | None) -> str | None:

@@ -68,5 +68,10 @@ def test_names_are_found_and_sorted_without_accents(name: str, folded: str) -> N
     assert rules.folded(name) == folded
 
 
+def test_numbers_in_names_are_sorted_by_their_size() -> None:
+    names = ["Mitglied 10", "Mitglied 9", "Mitglied 1"]
+    assert sorted(names, key=rules.sort_name) == ["Mitglied 1", "Mitglied 9", "Mitglied 10"]
+
+
 def test_a_keyed_hash_depends_on_key_and_purpose() -> None:
     assert len({rules.keyed_hash(key, purpose, "x") for key in (b"1", b"2") for purpose in ("a", "b")}) == 4
