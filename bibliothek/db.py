@@ -114,7 +114,11 @@ def open_database(url: str | None, sqlite_file: Path | None, threads: int = THRE
     """Open PostgreSQL at `url` (postgresql://…), or else the SQLite file, whose folder is made when missing."""
     if url:
         engine = create_engine(
-            make_url(url).set(drivername="postgresql+psycopg"), pool_size=threads, max_overflow=4, pool_pre_ping=True
+            make_url(url).set(drivername="postgresql+psycopg"),
+            pool_size=threads,
+            max_overflow=4,
+            pool_pre_ping=True,
+            hide_parameters=True,
         )
         return Database(engine.execution_options(postgresql_readonly=True), engine)
     if sqlite_file is None:
@@ -130,6 +134,7 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=60,
+        hide_parameters=True,
         # The driver must not begin transactions by itself: we say BEGIN, and which one.
         connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
     )
