@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from bibliothek.i18n import _
 from bibliothek.problems import Problem
 from bibliothek.web.routes import respond, speak
-from bibliothek.web.sign_in import SignInFirst
+from bibliothek.web.sign_in import NOBODY, Audience, NotForYou, SignInFirst, bearer_token, require
 from bibliothek.web.visit import Kit, Visit
 
 AnyRequest = Request[Any, Any, Any]
@@ -58,12 +58,37 @@ def on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
 def on_http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """Litestar's own refusals: no such address, wrong method, a body that does not fit."""
     speak(request, request.app.state.kit)
+    refusal = _not_for_asker(request) if is_api(request) else None
+    if refusal:
+        return answer(request, refusal)
     status = 422 if isinstance(error, ValidationException) else error.status_code
     problem = Problem(_sentence(status))
     problem.status, problem.code = status, _CODES.get(status, "refused")
     if isinstance(error, ValidationException) and error.extra and is_api(request):
         problem.more["errors"] = _fields(error.extra)
     return answer(request, problem, error.headers)
+
+
+def _not_for_asker(request: AnyRequest) -> Problem | None:
+    """The refusal for whoever may not make this call at all.
+
+    Litestar reads parameters and body before our code runs: without this, somebody without a token would be told what is
+    wrong with their body instead of 401. Asked only once something is wrong, so that good calls cost nothing.
+    """
+    audience = request.route_handler.opt.get("audience") if "route_handler" in request.scope else None
+    if not isinstance(audience, Audience):
+        return None
+    kit: Kit = request.app.state.kit
+    token = bearer_token(request)
+    try:
+        with kit.database.reading() as db:
+            require(audience, (token and kit.token_asks(db, token)) or NOBODY)
+    except (SignInFirst, NotForYou) as refusal:
+        return refusal
+    except (OperationalError, PoolTimeout) as error:
+        log.error("database: %s", getattr(error, "orig", error))
+        return Unavailable()
+    return None
 
 
 def on_database_error(request: AnyRequest, error: OperationalError | PoolTimeout) -> Response[Any]:

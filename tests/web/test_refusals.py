@@ -1,0 +1,48 @@
+"""Who may not call is told so first, whatever else is wrong with the request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests import make
+from tests.client import Client
+from tests.conftest import Library
+
+BAD_BODIES: list[dict[str, Any]] = [
+    {"json": {}},
+    {"json": []},
+    {"content": b"{", "headers": {"content-type": "application/json"}},
+    {"content": b""},
+]
+BAD_QUERIES = ["/api/v1/loans?state=x", "/api/v1/loans?page=0", "/api/v1/labels.pdf?start=x"]
+
+
+def post(client: Client, bad: dict[str, Any]) -> int:
+    return int(client.post("/api/v1/members", **bad).status_code)
+
+
+@pytest.mark.parametrize("bad", BAD_BODIES)
+def test_a_bad_body_is_only_explained_to_who_may_call(library: Library, bad: dict[str, Any]) -> None:
+    with library.client() as client:
+        assert post(client, bad) == 401
+        client.headers["authorization"] = "Bearer unknown"
+        assert post(client, bad) == 401
+        assert post(client.with_token("kiosk"), bad) == 403
+        assert post(client.with_token("librarian"), bad) in (400, 422)
+
+
+@pytest.mark.parametrize("address", BAD_QUERIES)
+def test_a_bad_query_is_only_explained_to_who_may_call(library: Library, address: str) -> None:
+    with library.client() as client:
+        assert client.get(address).status_code == 401
+        assert client.with_token("kiosk").get(address).status_code == 403
+        assert client.with_token("librarian").get(address).status_code == 422
+
+
+def test_a_member_s_cookie_opens_no_call(library: Library) -> None:
+    with library.database.writing() as db:
+        admin = make.admin(db)
+    with library.client() as client:
+        assert post(client.sign_in(admin), {"json": {}}) == 401
