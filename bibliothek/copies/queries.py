@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from bibliothek import codes
 from bibliothek.catalogue.models import Title
+from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.i18n import _
 from bibliothek.problems import Invalid, NotFound
@@ -143,7 +144,7 @@ def shelf(db: Session, shelf_id: int) -> Shelf:
 def shelf_by(db: Session, text: str) -> Shelf:
     """The shelf with this code or name. Raises UnknownShelf."""
     scanned = codes.read(text)
-    by = Shelf.code == scanned.value if scanned.kind == "shelf" else Shelf.name == text.strip()
+    by = Shelf.code == scanned.value if scanned.kind == "shelf" else Shelf.name == one_line(text)
     shelf = db.scalars(select(Shelf).where(by)).first()
     if shelf is None:
         raise UnknownShelf(text.strip()[:40])

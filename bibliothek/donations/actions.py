@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from bibliothek import codes
 from bibliothek.catalogue.actions import add_title
 from bibliothek.catalogue.fields import Origin, TitleFields
+from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.actions import add_copy
 from bibliothek.copies.models import Copy
 from bibliothek.donations.models import DonatedCopy, Donation
@@ -48,7 +49,7 @@ class TakenIn:
 
 def read_donor(db: Session, text: str | None) -> Donor:
     """The donor in `text`: a member card's code or a name. Raises UnknownCard, DonorTooLong."""
-    name = " ".join((text or "").split())
+    name = one_line(text)
     if len(name) > LONGEST_DONOR:
         raise DonorTooLong
     scanned = codes.read(name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import TitleFields
 from bibliothek.catalogue.models import Title, TitleIsbn
-from bibliothek.catalogue.rules import isbn13
+from bibliothek.catalogue.rules import isbn13, one_line
 from bibliothek.donations.models import DonatedCopy, Donation
 
 
@@ -19,12 +19,15 @@ def same_title(db: Session, fields: TitleFields) -> int | None:
     if not fields.isbns:
         return None
     isbns = [isbn13(isbn) for isbn in fields.isbns]
-    return db.scalars(
-        select(Title.id)
+    rows = db.execute(
+        select(Title.id, Title.title)
         .join(TitleIsbn, TitleIsbn.title_id == Title.id)
-        .where(TitleIsbn.isbn.in_(isbns), func.lower(Title.title) == " ".join(fields.title.split()).lower())
+        .where(TitleIsbn.isbn.in_(isbns))
         .order_by(Title.id)
-    ).first()
+    )
+    # Compared here, because SQLite's lower() knows no letters beyond ASCII: "Über" would never be "über".
+    wanted = one_line(fields.title).casefold()
+    return next((row.id for row in rows if row.title.casefold() == wanted), None)
 
 
 def donation_of(db: Session, copy_id: int) -> Donation | None:

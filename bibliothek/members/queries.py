@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from bibliothek.db import Instant
 from bibliothek.i18n import _
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
-from bibliothek.members.rules import folded
+from bibliothek.members.rules import clean_name, folded
 from bibliothek.problems import NotFound
 from bibliothek.tokens import hashed
 
@@ -144,12 +144,14 @@ def count_members(db: Session, q: str = "") -> int:
 
 
 def _matching(query: Select[Any], q: str) -> Select[Any]:
+    # No name holds what cannot be seen, and PostgreSQL refuses to look for some of it.
+    q = clean_name(q)
     wanted = folded(q)
     if not wanted:
         return query
     # Every word somewhere in the name, in any order: people are listed as "Vorname Nachname" and the other way round.
     in_name = [Member.sort_name.contains(word, autoescape=True) for word in wanted.split()]
-    return query.where(and_(*in_name) | Member.email.contains(q.strip().lower(), autoescape=True))
+    return query.where(and_(*in_name) | Member.email.contains(q.lower(), autoescape=True))
 
 
 def members_by_id(db: Session, ids: Collection[int]) -> Sequence[Member]:
