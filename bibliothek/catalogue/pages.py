@@ -25,7 +25,7 @@ from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loan
 from bibliothek.lending.rules import is_overdue
 from bibliothek.web.routes import page
 from bibliothek.web.sign_in import Audience
-from bibliothek.web.visit import Answer, Visit
+from bibliothek.web.visit import Answer, Page, Visit
 
 PER_PAGE = 20
 ON_THE_WALL = 18
@@ -69,16 +69,20 @@ class Search(NamedTuple):
     language: str
     sort: str
 
-    def address(self) -> str:
-        """The address of this search, up to the page number."""
+    def address(self, number: int | None = None) -> str:
+        """The address of page `number` of this search; without it, the address up to the number."""
         chosen = {
             "q": self.q,
             "verfuegbar": "1" if self.available else "",
             "regal": self.shelf,
             "sprache": self.language,
             "sortierung": self.sort,
+            "seite": "" if number in (None, 1) else str(number),
         }
-        return "/katalog?" + urlencode({name: value for name, value in chosen.items() if value} | {"seite": ""})
+        given = urlencode({name: value for name, value in chosen.items() if value})
+        if number is None:
+            return f"/katalog?{given}&seite=" if given else "/katalog?seite="
+        return f"/katalog?{given}" if given else "/katalog"
 
     @property
     def everywhere(self) -> str:
@@ -124,7 +128,7 @@ def catalogue(
     sprache: FromQuery[str] = "",
     sortierung: FromQuery[str] = "",
     seite: FromQuery[str] = "1",
-) -> Answer:
+) -> Page:
     """Titles that fit, page by page. Whatever the address says, the nearest sensible list is shown."""
     search = Search(
         one_line(q),
@@ -134,7 +138,7 @@ def catalogue(
         sortierung if sortierung in SORTS else "",
     )
     number, pages, found = _page_of(visit.db, search, _page_number(seite))
-    return visit.page(
+    answer = visit.page(
         "catalogue/list.html",
         fragment="catalogue/_found.html",
         search=search,
@@ -147,6 +151,10 @@ def catalogue(
         shelf_unknown=found is NOT_A_SHELF,
         choices=None if visit.wants_fragment else _choices(visit.db, search),
     )
+    if visit.wants_fragment:
+        # The address bar shows the search as it was understood, without the empty fields of the form.
+        answer.headers["hx-replace-url"] = search.address(number)
+    return answer
 
 
 def _page_number(text: str) -> int:

@@ -127,6 +127,10 @@ def test_htmx_gets_the_results_alone(library: Library) -> None:
         whole = get(client, "/katalog", q="titel")
         assert "<html" in whole
         assert "data-hx-swap-oob" not in whole
+        query = {"q": " titel ", "regal": "", "sprache": "xyz", "sortierung": "titel", "seite": "9"}
+        answer = client.get("/katalog", params=query, headers=HTMX)
+        assert answer.headers["hx-replace-url"] == "/katalog?q=titel&sortierung=titel"
+        assert client.get("/katalog", headers=HTMX).headers["hx-replace-url"] == "/katalog"
         assert 'action="/katalog"' in whole
 
 
