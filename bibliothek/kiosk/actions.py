@@ -238,7 +238,7 @@ def end(db: Session, device_id: int, now: datetime) -> None:
 
 
 def forget_sessions(db: Session, now: datetime) -> None:
-    """Forget sessions that nobody ended, because a tablet was switched off. For the nightly run."""
+    """Forget sessions that nobody ended, because a tablet was switched off: each round of the server does."""
     for device in queries.left_behind(db, now):
         end(db, device.id, now)
 

@@ -113,8 +113,13 @@ def last_scan(device: Device) -> LastScan | None:
 
 
 def left_behind(db: Session, now: datetime) -> Sequence[Device]:
-    """Tablets whose last session was never ended, though its time is up."""
-    return db.scalars(select(Device).where(Device.member_until < now)).all()
+    """Tablets whose last session or question was never ended, though its time is up. Their rows are locked.
+
+    One that is just being used is left out: it looks after itself, and to wait for it could be to wait for each other.
+    """
+    asks_nobody = Device.member_until.is_(None) & (Device.asked_until < now)
+    query = select(Device).where((Device.member_until < now) | asks_nobody)
+    return db.scalars(query.with_for_update(skip_locked=True)).all()
 
 
 def isbn_answer(db: Session, isbn: str) -> Answer:

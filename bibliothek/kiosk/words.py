@@ -29,7 +29,7 @@ class Said:
 
 def said(answer: Answer) -> Said:
     """`answer` in the language of the moment."""
-    is_list = answer.kind in ("title", "shelf")
+    is_list = answer.kind == "shelf" or len(answer.rows) > 1
     notes = (_("„{title}“ ist zurückgegeben.", title=answer.settled),) if answer.settled else ()
     return Said(
         result=RESULT.get(answer.kind, "look"),
@@ -53,7 +53,7 @@ def _word(answer: Answer) -> str:
         case "card":
             return _("Karte erkannt")
         case "copy":
-            return _("Verliehen") if answer.loan_id else _("Erst Karte")
+            return _("Verliehen") if answer.loan_id else _("Erst die Karte")
         case "own":
             return _("Schon deins")
         case "other":
@@ -88,7 +88,7 @@ def _text(answer: Answer) -> str | None:
         case "expired":
             return _("Deine Zeit war um. Scanne deine Karte noch einmal, dann das Buch.")
         case "title":
-            return None if answer.rows else _("Dieses Buch hat die Bibliothek noch nicht. Möchtest du es spenden?")
+            return _title(answer)
         case "shelf":
             books = ngettext("{n} Buch", "{n} Bücher", answer.count)
             return _("{shelf}: {books}", shelf=answer.shelf, books=books)
@@ -103,6 +103,21 @@ def _copy(answer: Answer) -> str:
     if answer.loan_id:
         return _("Dieses Buch ist ausgeliehen. Scanne es, um es zurückzugeben.")
     return _("Dieses Buch ist da. Zum Ausleihen scanne deine Karte, dann das Buch.")
+
+
+def _title(answer: Answer) -> str:
+    if not answer.rows:
+        return _("Dieses Buch hat die Bibliothek noch nicht. Möchtest du es spenden?")
+    hint = _("Zum Ausleihen oder Zurückgeben scanne das Etikett mit dem QR-Code.")
+    return hint if len(answer.rows) > 1 else f"{_available(answer.rows[0])} {hint}"
+
+
+def _available(row: Row) -> str:
+    if not row.total:
+        return _("Gerade gibt es davon kein Exemplar.")
+    if not row.available:
+        return _("Gerade ist es ausgeliehen.")
+    return _("Es ist da.") if row.total == 1 else _("{n} von {total} sind da.", n=row.available, total=row.total)
 
 
 def _thanks(answer: Answer) -> str:
