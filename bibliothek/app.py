@@ -27,6 +27,7 @@ from bibliothek.copies import pages as copies_pages
 from bibliothek.db import Database, open_database
 from bibliothek.donations import api as donations_api
 from bibliothek.donations import pages as donations_pages
+from bibliothek.kiosk import actions as kiosk_actions
 from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
 from bibliothek.labels import api as labels_api
@@ -40,7 +41,7 @@ from bibliothek.mail.rounds import Rounds
 from bibliothek.members import api as members_api
 from bibliothek.members import pages as members_pages
 from bibliothek.members import queries as members
-from bibliothek.members import sign_in_pages
+from bibliothek.members import sign_in, sign_in_pages
 from bibliothek.operations import api as operations_api
 from bibliothek.operations import pages as operations_pages
 from bibliothek.reminders import actions as reminders
@@ -48,6 +49,7 @@ from bibliothek.reminders import api as reminders_api
 from bibliothek.reminders import pages as reminders_pages
 from bibliothek.settings import Settings, ensure_secret_key
 from bibliothek.tokens import hashed
+from bibliothek.web import once
 from bibliothek.web.errors import HANDLERS
 from bibliothek.web.origin import check_origin
 from bibliothek.web.sign_in import NOBODY, Asker, Audience
@@ -90,7 +92,8 @@ def create_app(
     kit.templates.add_filters(
         {"byline": byline, "role_word": role_word, "language_word": language_word, "source_word": source_word}
     )
-    rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings))
+    forget = (kiosk_actions.forget_sessions, sign_in.forget, once.forget)
+    rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), forget)
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],
         guards=[check_origin],

@@ -1,10 +1,14 @@
-"""The round: once a minute, what waits in the outbox is tried again, for as long as the server runs."""
+"""The round: once a minute, what waits in the outbox is tried again, and what nobody needs any more is forgotten."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from bibliothek.db import Database
 from bibliothek.mail import outbox
@@ -14,9 +18,14 @@ from bibliothek.settings import Settings
 FIRST_AFTER = 5.0
 EVERY = 60.0
 
+log = logging.getLogger(__name__)
+
 
 class Rounds:
-    """A background thread of the server. Without SMTP it only ends what waited too long."""
+    """A background thread of the server. Without SMTP it only ends what waited too long.
+
+    `forget` are features' actions `(db, now)`; they run together in a transaction of their own.
+    """
 
     def __init__(
         self,
@@ -24,8 +33,10 @@ class Rounds:
         settings: Settings,
         clock: Callable[[], datetime],
         wanted: Mapping[str, outbox.Wanted],
+        forget: Sequence[Callable[[Session, datetime], None]] = (),
     ) -> None:
         self._database, self._settings, self._clock, self._wanted = database, settings, clock, wanted
+        self._forget = forget
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -44,4 +55,14 @@ class Rounds:
         pause = FIRST_AFTER
         while not self._stop.wait(pause):
             outbox.round_soon(self._database, self._settings, self._clock, self._wanted).exception()
+            self._forget_what_is_over()
             pause = EVERY
+
+    def _forget_what_is_over(self) -> None:
+        try:
+            with self._database.writing() as db:
+                for forget in self._forget:
+                    forget(db, self._clock())
+        except SQLAlchemyError as error:
+            # The next round tries again.
+            log.error("not forgotten: %s", getattr(error, "orig", error))

@@ -70,7 +70,7 @@ def claim(db: Session, key: Key, now: datetime) -> Once | None:
 
     Raises KeyReused when it was claimed for another request.
     """
-    db.execute(delete(Once).where(Once.created_at < now - KEPT))
+    forget(db, now)
     if db.get_bind().dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
     else:
@@ -102,6 +102,11 @@ def finish(db: Session, key: Key, status: int, made: Mapping[str, Any]) -> None:
 def give_up(db: Session, key: Key) -> None:
     """Nothing came of it, and nothing is to be remembered: the next request with this key is a first one."""
     db.execute(delete(Once).where(_is(key), Once.status.is_(None)))
+
+
+def forget(db: Session, now: datetime) -> None:
+    """Drop the keys whose time is over."""
+    db.execute(delete(Once).where(Once.created_at < now - KEPT))
 
 
 def _is(key: Key) -> Any:
