@@ -253,8 +253,8 @@ def _greeting(settings: Settings, database: Database, host: str, port: int) -> I
     yield f"Bibliothek läuft: {addresses[0]}"
     for address in addresses[1:]:
         yield f"Im Netz: {address}"
-    if not settings.base_is_loopback:
-        yield f"QR-Codes und Mails führen auf: {settings.base_url}"
+    if settings.base_url not in addresses:
+        yield f"QR-Codes und Mails führen auf {settings.base_url} (BIBLIOTHEK_BASE_URL)."
     with database.reading() as db:
         is_set_up = has_admin(db)
     if not is_set_up:

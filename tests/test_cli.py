@@ -348,3 +348,11 @@ def test_an_admin_added_while_serving_ends_the_first_run(tmp_path: Path, monkeyp
 )
 def test_the_log_names_nobody(text: str, written: str) -> None:
     assert without_persons(text) == written
+
+
+def test_the_greeting_says_where_codes_lead_if_that_is_elsewhere(library: Library) -> None:
+    def greeting(port: int) -> str:
+        return "\n".join(cli._greeting(library.settings, library.database, "127.0.0.1", port))
+
+    assert "führen auf http://localhost:8000" in greeting(9000)
+    assert "führen auf" not in greeting(8000)
