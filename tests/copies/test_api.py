@@ -38,7 +38,8 @@ def test_who_has_a_copy_is_told_to_librarians_only(both: Library) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [(new_code(Kind.COPY), 404), (new_code(Kind.CARD), 404), ("B00000X", 422), ("x" * 9000, 404)]
+    ("code", "status"),
+    [(new_code(Kind.COPY, lambda: 7), 404), (new_code(Kind.CARD, lambda: 7), 404), ("B00000X", 422), ("x" * 9000, 404)],
 )
 def test_codes_that_nothing_has(library: Library, code: str, status: int) -> None:
     with library.client() as client:

@@ -67,8 +67,8 @@ def test_a_copy_that_somebody_else_has_is_refused_without_a_name(desk: Desk) -> 
 @pytest.mark.parametrize(
     ("copy", "member", "status", "code"),
     [
-        (new_code(Kind.COPY), None, 404, "unknown-copy"),
-        (None, new_code(Kind.CARD), 404, "unknown-card"),
+        (new_code(Kind.COPY, lambda: 7), None, 404, "unknown-copy"),
+        (None, new_code(Kind.CARD, lambda: 7), 404, "unknown-card"),
         ("B00000X", None, 422, "misread-code"),
         (None, "M" + "0" * 27 + "X", 422, "misread-card"),
         ("", None, 404, "unknown-copy"),
@@ -115,7 +115,7 @@ def test_taking_back_what_is_here(desk: Desk, both: Library) -> None:
     assert (again["already"], again["returned_at"]) == (True, first["returned_at"])
 
 
-@pytest.mark.parametrize(("copy", "status"), [(new_code(Kind.COPY), 404), ("B00000X", 422), ("", 404)])
+@pytest.mark.parametrize(("copy", "status"), [(new_code(Kind.COPY, lambda: 7), 404), ("B00000X", 422), ("", 404)])
 def test_taking_back_codes_that_no_copy_has(desk: Desk, copy: str, status: int) -> None:
     assert desk.give_back(copy).status_code == status
 

@@ -92,8 +92,8 @@ def test_all_errors_are_said_at_once_and_what_was_typed_is_kept(desk: Desk) -> N
 @pytest.mark.parametrize(
     ("copy", "member", "sentence"),
     [
-        (new_code(Kind.COPY), "Mia", "gibt es hier nicht"),
-        (None, new_code(Kind.CARD), "Diese Karte ist nicht bekannt"),
+        (new_code(Kind.COPY, lambda: 7), "Mia", "gibt es hier nicht"),
+        (None, new_code(Kind.CARD, lambda: 7), "Diese Karte ist nicht bekannt"),
         (None, "M" + "0" * 27 + "X", "Diese Karte ist nicht bekannt"),
         (None, "", "So heißt niemand."),
         ("", "Mia", "Bitte fülle dieses Feld aus."),
@@ -127,7 +127,7 @@ def test_taking_back_by_scan(desk: Desk) -> None:
     assert re.search(r'name="zurueck"[^>]*autofocus', answer.text)
 
 
-@pytest.mark.parametrize("code", ["", "B00000X", new_code(Kind.COPY), "📚" * 300])
+@pytest.mark.parametrize("code", ["", "B00000X", new_code(Kind.COPY, lambda: 7), "📚" * 300])
 def test_taking_back_what_no_copy_has(desk: Desk, code: str) -> None:
     answer = desk.take_back(code)
     assert answer.status_code == 422
