@@ -81,6 +81,7 @@
 
   // Buttons in an answer wait in the same line as scans, so that everything happens in order, and once.
   result.addEventListener("submit", (event) => {
+    if (event.target.hasAttribute("data-leaves")) return;
     event.preventDefault();
     const pressed = event.target;
     const fields = Object.fromEntries(new FormData(pressed));

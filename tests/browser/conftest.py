@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -57,9 +57,10 @@ class Server:
 
 @pytest.fixture
 def server(library: Library) -> Iterator[Server]:
-    """The app on a free port of this machine, over an empty library of its own."""
+    """The app on a free port of this machine, over an empty library of its own; it asks no source outside."""
     clock = RunningClock()
-    app = create_app(library.settings, library.database, clock)
+    sources = dict.fromkeys(("dnb_url", "k10plus_url", "lobid_url", "openlibrary_url", "covers_url"))
+    app = create_app(replace(library.settings, **sources), library.database, clock)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)

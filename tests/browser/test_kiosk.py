@@ -226,6 +226,14 @@ def test_a_tap_takes_the_book_along(tablet: Tablet) -> None:
     assert tablet.borrowed() == [tablet.copies[0]]
 
 
+def test_a_book_nobody_gave_yet_leads_to_the_form_of_donations(tablet: Tablet) -> None:
+    tablet.scan("9783499623479")
+    tablet.expect("title")
+    tablet.page.get_by_role("button", name="Spenden").click()
+    tablet.page.wait_for_url(re.compile("/spenden"))
+    expect(tablet.page.locator("body")).to_contain_text("978-3-499-62347-9")
+
+
 def test_everything_works_without_scripts(tablet: Tablet, page_at: PageAt) -> None:
     with tablet.server.library.database.writing() as db:
         cookie = kiosk.enrol(db, "Küche", tablet.server.clock())
