@@ -16,6 +16,7 @@ from bibliothek.copies.models import Copy
 from bibliothek.donations.models import DonatedCopy, Donation
 from bibliothek.donations.queries import same_title
 from bibliothek.i18n import _
+from bibliothek.library.queries import library_for_change
 from bibliothek.members.queries import member_by_card
 from bibliothek.problems import Invalid
 
@@ -65,6 +66,8 @@ def take_in(
 
     Raises Invalid when the fields make no title (see `catalogue.actions.add_title`).
     """
+    # One after the other, or two who bring the same new book at the same moment would make two titles of it.
+    library_for_change(db)
     title_id = same_title(db, fields) or add_title(db, fields, now, origin).id
     return take_in_copy(db, title_id, donor, shelf_id, now)
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from bibliothek.db import Database
+from bibliothek.db import Database, has_many_writers
 from bibliothek.lookup.ask import LookupResult, look_up, put_together, read_stored, sources_from
 from bibliothek.lookup.models import StoredAnswer
 from bibliothek.lookup.record import Record
@@ -60,19 +60,20 @@ def stored_record(db: Session, isbn13: str) -> Record | None:
 
 
 def keep(db: Session, isbn13: str, answers: Iterable[SourceAnswer]) -> None:
-    """Store what the sources answered; errors are not kept, so that the next one asks again."""
-    for answer in answers:
+    """Store what the sources answered; errors are not kept, so that the next one asks again.
+
+    Of two who asked at the same moment the later one's answer stays.
+    """
+    if has_many_writers(db.connection()):
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
+    # In the order of their names, so that two who store the same ones never wait for each other.
+    for answer in sorted(answers, key=lambda answer: answer.source):
         if answer.outcome in KEPT:
-            db.merge(
-                StoredAnswer(
-                    isbn=isbn13,
-                    source=answer.source,
-                    outcome=answer.outcome,
-                    content_type=answer.content_type,
-                    raw=answer.raw,
-                    asked_at=answer.asked_at,
-                )
-            )
+            found = {name: getattr(answer, name) for name in ("outcome", "content_type", "raw", "asked_at")}
+            row = insert(StoredAnswer).values(isbn=isbn13, source=answer.source, **found)
+            db.execute(row.on_conflict_do_update(index_elements=["isbn", "source"], set_=found))
 
 
 def _keep_late(database: Database, isbn13: str, answer: SourceAnswer) -> None:
