@@ -169,3 +169,9 @@ def is_unique_violation(error: BaseException, constraint: str, columns: str) -> 
     """
     text = str(getattr(error, "orig", error))
     return constraint in text or f"UNIQUE constraint failed: {columns}" in text
+
+
+def is_foreign_key_violation(error: BaseException, constraint: str) -> bool:
+    """Whether an IntegrityError came from this foreign key. SQLite names none: there, any foreign key."""
+    text = str(getattr(error, "orig", error))
+    return constraint in text or text == "FOREIGN KEY constraint failed"

@@ -15,11 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek.copies.models import Copy
-from bibliothek.db import has_many_writers, is_unique_violation
+from bibliothek.db import has_many_writers, is_foreign_key_violation, is_unique_violation
 from bibliothek.i18n import _
 from bibliothek.lending import rules
 from bibliothek.lending.models import Borrower, Loan
 from bibliothek.library.models import Library
+from bibliothek.members.queries import NoSuchMember
 from bibliothek.problems import Problem
 
 
@@ -99,7 +100,7 @@ _FORGET = delete(Borrower).where(Borrower.loan_id == bindparam("loan_id"))
 def lend(db: Session, copy: HasId, member: HasId, now: datetime, today: date) -> Lent:
     """Lend `copy` to `member` from `now`, due by the library's loan period counted from `today`.
 
-    Raises CopyOnLoan when somebody else has it, CopyWithdrawn.
+    Raises CopyOnLoan when somebody else has it, CopyWithdrawn, NoSuchMember for somebody who was erased just now.
     """
     connection = db.connection()
     desk = _desk(connection, copy)
@@ -117,10 +118,20 @@ def lend(db: Session, copy: HasId, member: HasId, now: datetime, today: date) ->
         if is_unique_violation(error, "one_open_loan_per_copy", "loan.copy_id"):
             raise CopyOnLoan from error
         raise
-    connection.execute(_BORROWER, {"loan_id": loan_id, "member_id": member.id})
+    _note_borrower(connection, loan_id, member)
     if desk.state == "intake":
         connection.execute(_ACTIVATE, {"copy_id": copy.id})
     return Lent(OpenLoan(loan_id, copy.id, due_on), already=False)
+
+
+def _note_borrower(connection: Connection, loan_id: int, member: HasId) -> None:
+    try:
+        connection.execute(_BORROWER, {"loan_id": loan_id, "member_id": member.id})
+    except IntegrityError as error:
+        # Erased since their card was read.
+        if is_foreign_key_violation(error, "fk_borrower_member_id"):
+            raise NoSuchMember from error
+        raise
 
 
 def give_back(db: Session, copy: HasId, now: datetime, loan_id: int | None = None) -> GivenBack:
