@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import socket
 import sys
@@ -169,6 +170,9 @@ def _nothing_there(settings: Settings) -> str:
 @click.option("--port", type=click.IntRange(1, 65535), help="Der Port.")
 def serve(host: str | None, port: int | None) -> None:
     """Migrate, say the address, serve until Ctrl+C or SIGTERM."""
+    # Imports make hundreds of thousands of objects that live as long as the process: searching them for garbage, again and
+    # again while they grow, is a sixth of the start. `_serve` switches it on again and leaves them out for good.
+    gc.disable()
     settings = load_settings()
     host, port = host or settings.host, port or settings.port
     with closing(_listen(host, port)) as listener, plain_words(settings):
@@ -196,6 +200,8 @@ def _serve(settings: Settings, database: Database, listener: socket.socket, host
     app = create_app(settings, database)
     for line in _greeting(settings, database, host, port):
         click.echo(line)
+    gc.freeze()
+    gc.enable()
     server = uvicorn.Server(
         uvicorn.Config(
             app,

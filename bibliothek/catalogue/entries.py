@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import isbnlib
-
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.words import both_spellings, fold, spellings, without_article
 
@@ -88,6 +86,8 @@ def typed_isbn(q: str) -> str | None:
     """The 13 digits (or the first of them, while they are typed) of an ISBN-10 or ISBN-13 with or without hyphens."""
     if len(q) > _LONGEST_ISBN:
         return None
+    import isbnlib
+
     whole = isbnlib.to_isbn13(isbnlib.canonical(q))
     if whole:
         return str(whole)

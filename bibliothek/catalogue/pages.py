@@ -8,7 +8,6 @@ from functools import cache
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-import isbnlib
 from litestar import Router
 from litestar.params import FromPath, FromQuery
 from sqlalchemy import ColumnElement, bindparam, exists, null, select
@@ -272,6 +271,8 @@ def search_for(text: str) -> str:
 
 
 def _hyphenated(isbn: str) -> str:
+    import isbnlib
+
     return isbnlib.mask(isbn) or isbn
 
 

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-import isbnlib
 import msgspec
 
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
@@ -177,6 +176,8 @@ def _isbns(isbns: Iterable[str]) -> tuple[str, ...]:
 
 def isbn13(text: str) -> str:
     """The 13 digits of an ISBN-10 or ISBN-13 with or without hyphens. Raises BadIsbn."""
+    import isbnlib
+
     found = isbnlib.to_isbn13(isbnlib.canonical(text[:40]))
     if not found:
         raise BadIsbn(text)

@@ -9,8 +9,6 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-import isbnlib
-
 from bibliothek.codes import AIM_PREFIX
 from bibliothek.i18n import _
 from bibliothek.problems import Problem
@@ -185,11 +183,15 @@ def isbn10(isbn13: str) -> str | None:
     """The ISBN-10 of 13 digits; None for 979, which has none, and for placeholders."""
     if not isbn13.startswith("978") or _is_placeholder(isbn13):
         return None
+    import isbnlib
+
     return isbn13[3:12] + str(isbnlib.check_digit10(isbn13[3:12]))
 
 
 def hyphenated(isbn13: str) -> str:
     """With hyphens, as people read it; as it came where the range is newer than isbnlib's table."""
+    import isbnlib
+
     return isbnlib.mask(isbn13) or isbn13
 
 
@@ -233,6 +235,8 @@ def _bare(clean: str) -> str:
 
 def _right(digits: str) -> str | None:
     """The 13 digits if the check digit is right and the number is a book's."""
+    import isbnlib
+
     if re.fullmatch(r"\d{9}[\dX]", digits) and isbnlib.check_digit10(digits[:9]) == digits[9]:
         body = "978" + digits[:9]
         return body + str(isbnlib.check_digit13(body))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from bibliothek import i18n
@@ -27,14 +31,41 @@ def once_field() -> Markup:
     return Markup('<input type="hidden" name="once" value="{}">').format(new_token())
 
 
+class CompiledTemplates(jinja2.FileSystemBytecodeCache):
+    """Compiled templates lie beside their sources in `__pycache__`, as Python keeps its own: compiling the first page's takes
+    as long as everything else of it.
+
+    Where nothing can be written, or a file was cut off by a power failure, the template is compiled as if it were new.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(str(directory))
+        self._directory = directory
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        try:
+            super().load_bytecode(bucket)
+        except (EOFError, pickle.UnpicklingError, ValueError):
+            bucket.reset()
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if sys.dont_write_bytecode:
+            return
+        with suppress(OSError):
+            self._directory.mkdir(exist_ok=True)
+            super().dump_bytecode(bucket)
+
+
 class Templates:
     """Renders pages, fragments and mails."""
 
     def __init__(self) -> None:
+        sources = folder("templates")
         self._static = folder("static")
         self._fingerprints: dict[str, str] = {}
         self.environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(folder("templates")),
+            loader=jinja2.FileSystemLoader(sources),
+            bytecode_cache=CompiledTemplates(sources / "__pycache__"),
             # Mails come as .txt, too: there the text stays as it is.
             autoescape=jinja2.select_autoescape(enabled_extensions=("html", "svg"), default_for_string=True),
             undefined=jinja2.StrictUndefined,
