@@ -24,8 +24,10 @@ class UnknownCopy(NotFound):
 
     code = "unknown-copy"
 
-    def __init__(self, code: str) -> None:
-        super().__init__(_("Ein Exemplar mit dem Code {code} gibt es hier nicht.", code=code))
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            _card_instead(text) or _("Ein Exemplar mit dem Code {code} gibt es hier nicht.", code=_short(text))
+        )
 
 
 class UnknownShelf(NotFound):
@@ -34,7 +36,16 @@ class UnknownShelf(NotFound):
     code = "unknown-shelf"
 
     def __init__(self, text: str) -> None:
-        super().__init__(_("Ein Regal „{text}“ gibt es hier nicht.", text=text))
+        super().__init__(_card_instead(text) or _("Ein Regal „{text}“ gibt es hier nicht.", text=_short(text)))
+
+
+def _card_instead(text: str) -> str | None:
+    """What to say to a member card, whose code is a secret and never repeated; None to anything else."""
+    return _("Das ist eine Mitgliedskarte.") if codes.read(text).kind == "card" else None
+
+
+def _short(text: str) -> str:
+    return text.strip()[:40]
 
 
 class MisreadCode(Invalid):
@@ -53,7 +64,7 @@ def copy_code(text: str) -> str:
         return scanned.value
     if scanned.kind == "misread":
         raise MisreadCode
-    raise UnknownCopy(text.strip()[:40])
+    raise UnknownCopy(text)
 
 
 def copy_by_code(db: Session, text: str, for_change: bool = False) -> Copy:
@@ -137,17 +148,19 @@ def shelf(db: Session, shelf_id: int) -> Shelf:
     """Raises UnknownShelf."""
     found = db.get(Shelf, shelf_id) if 0 < shelf_id <= LARGEST_ID else None
     if found is None:
-        raise UnknownShelf(str(shelf_id)[:10])
+        raise UnknownShelf(str(shelf_id))
     return found
 
 
 def shelf_by(db: Session, text: str) -> Shelf:
-    """The shelf with this code or name. Raises UnknownShelf."""
+    """The shelf with this code or name. Raises MisreadCode, UnknownShelf."""
     scanned = codes.read(text)
     by = Shelf.code == scanned.value if scanned.kind == "shelf" else Shelf.name == one_line(text)
     shelf = db.scalars(select(Shelf).where(by)).first()
+    if shelf is None and scanned.kind == "misread" and scanned.value.startswith(codes.Kind.SHELF):
+        raise MisreadCode
     if shelf is None:
-        raise UnknownShelf(text.strip()[:40])
+        raise UnknownShelf(text)
     return shelf
 
 

@@ -33,6 +33,7 @@ from bibliothek.problems import Problem
 from bibliothek.web import once
 from bibliothek.web.errors import problem_document
 from bibliothek.web.routes import ERRANDS, speak
+from bibliothek.web.sealed import seal, unseal
 from bibliothek.web.sign_in import NOBODY, Asker, Audience, bearer_token, require
 from bibliothek.web.visit import Kit
 
@@ -292,7 +293,7 @@ def _do(call: Call, body: bytes, show: Show, do: Callable[[], Made], claimed: on
             made = do()
     except Problem as problem:
         if problem.status < 500:
-            once.finish(call.db, key, problem.status, {"problem": problem_document(problem)})
+            once.finish(call.db, key, problem.status, {"refused": seal(call.seed, problem_document(problem))})
             call.db.commit()
         raise
     once.finish(call.db, key, made.status, made.ids)
@@ -319,8 +320,8 @@ def _claim_before(call: Call, key: once.Key, show: Show) -> Response[Any] | None
 
 def _replay(call: Call, found: once.Once, show: Show) -> Response[Any]:
     ids = found.made or {}
-    if "problem" in ids:
-        raise Replayed(ids["problem"])
+    if "refused" in ids:
+        raise Replayed(unseal(call.seed, ids["refused"]))
     return _json(show(call, ids), found.status or 200)
 
 

@@ -49,6 +49,18 @@ def test_codes_that_nothing_has(library: Library, code: str, status: int) -> Non
     assert answer.json()["code"] in ("unknown-copy", "misread-code")
 
 
+def test_a_member_card_is_recognized_and_not_repeated(both: Library) -> None:
+    card = new_code(Kind.CARD)
+    with both.client() as client:
+        client.with_token()
+        copy = client.get(f"/api/v1/copies/{card}")
+        shelf = client.post("/api/v1/donations", json={"title": "Ein Buch", "shelf": card})
+    for answer, code in ((copy, "unknown-copy"), (shelf, "unknown-shelf")):
+        assert (answer.status_code, answer.json()["code"]) == (404, code)
+        assert answer.json()["detail"] == "Das ist eine Mitgliedskarte."
+        assert card not in answer.text
+
+
 def test_strangers_are_told_nothing(library: Library) -> None:
     with library.client() as client:
         assert client.get("/api/v1/copies/B00000X").status_code == 401

@@ -17,7 +17,7 @@ from bibliothek import app as app_module
 from bibliothek.copies.actions import add_shelf
 from bibliothek.copies.models import Shelf
 from bibliothek.web.calls import Call, Made, read_call, write_call
-from bibliothek.web.once import KEPT
+from bibliothek.web.once import KEPT, Once
 from bibliothek.web.sign_in import Audience
 from tests.client import Client
 from tests.conftest import Library
@@ -102,6 +102,15 @@ def test_a_refusal_is_repeated_word_for_word_though_things_have_changed(client: 
     assert refused.status_code == again.status_code == 409
     assert refused.json() == again.json()
     assert shelves(client) == 0
+
+
+def test_what_a_refusal_quotes_is_kept_nowhere(client: Client) -> None:
+    post(client, "shelves", "Schwarzer Block")
+    assert "Schwarzer Block" in post(client, "shelves", "Schwarzer Block", "k").json()["detail"]
+    with client.library.database.writing() as db:
+        db.execute(Shelf.__table__.delete())  # type: ignore[attr-defined]
+        kept = repr(db.execute(select(Once.__table__)).all())
+    assert "Schwarzer" not in kept
 
 
 def test_a_key_belongs_to_its_token(client: Client) -> None:
