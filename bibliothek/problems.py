@@ -9,7 +9,7 @@ class Problem(Exception):
     """A refusal that a person can act on.
 
     `status` is the HTTP status, `code` the stable kebab-case name that programs rely on. `more` are extra members of the
-    problem+json answer (RFC 9457, section 3.2); they never hold personal data.
+    problem+json answer (RFC 9457, section 3.2); they never hold personal data. `errors` are what a form says at its fields.
     """
 
     status = 409
@@ -19,6 +19,7 @@ class Problem(Exception):
         super().__init__(sentence)
         self.sentence = sentence
         self.more = more
+        self.errors: dict[str, str] = {}
 
 
 class NotFound(Problem):

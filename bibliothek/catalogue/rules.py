@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
-from bibliothek.i18n import _
+from bibliothek.i18n import N_, _
 from bibliothek.problems import Invalid
 
 LONGEST_TITLE = 1000
@@ -37,12 +39,21 @@ class NoTitle(Invalid):
 
 
 class TooLong(Invalid):
-    """More than any title page holds."""
+    """A text longer than any title page holds."""
 
     code = "too-long"
 
     def __init__(self, what: str, most: int) -> None:
-        super().__init__(_("{what}: Das ist zu viel. Höchstens {n} sind möglich.", what=what, n=most))
+        super().__init__(_("{what}: Das ist zu lang. Höchstens {n} Zeichen sind möglich.", what=what, n=most))
+
+
+class TooMany(Invalid):
+    """More entries than any title page holds."""
+
+    code = "too-many"
+
+    def __init__(self, what: str, most: int) -> None:
+        super().__init__(_("{what}: Das sind zu viele. Höchstens {n} sind möglich.", what=what, n=most))
 
 
 class BadYear(Invalid):
@@ -90,24 +101,21 @@ def one_line(text: str | None) -> str:
 def checked(fields: TitleFields) -> TitleFields:
     """The same fields, clean: empty texts become None, empty entries and doubles are dropped, ISBNs have 13 digits.
 
-    Raises NoTitle, TooLong, BadYear, BadPages, BadLanguage, BadRole, BadIsbn (all of them Invalid).
+    Raises NoTitle, TooLong, TooMany, BadYear, BadPages, BadLanguage, BadRole, BadIsbn (all of them Invalid): the first that is
+    wrong, whose `errors` say for every wrong field what is wrong with it.
     """
-    title = _text(_("Titel"), fields.title, LONGEST_TITLE)
-    if title is None:
-        raise NoTitle
-    return TitleFields(
-        title=title,
-        subtitle=_text(_("Untertitel"), fields.subtitle, LONGEST_TITLE),
-        contributors=_persons(fields.contributors),
-        publisher=_text(_("Verlag"), fields.publisher, LONGEST_NAME),
-        place=_text(_("Ort"), fields.place, LONGEST_NAME),
-        year=_year(fields.year),
-        edition=_text(_("Auflage"), fields.edition, LONGEST_NAME),
-        pages=_pages(fields.pages),
-        language=_language(fields.language),
-        series=_series(fields.series),
-        isbns=_isbns(fields.isbns),
-    )
+    clean: dict[str, Any] = {}
+    wrong: dict[str, Invalid] = {}
+    for name, check in _CHECKS.items():
+        try:
+            clean[name] = check(getattr(fields, name))
+        except Invalid as problem:
+            wrong[name] = problem
+    if wrong:
+        first = next(iter(wrong.values()))
+        first.errors = {name: problem.sentence for name, problem in wrong.items()}
+        raise first
+    return TitleFields(**clean)
 
 
 def checked_origin(origin: Origin) -> Origin:
@@ -124,11 +132,18 @@ def checked_origin(origin: Origin) -> Origin:
     )
 
 
-def _text(what: str, text: str | None, most: int) -> str | None:
+def _text(what: str, most: int, text: str | None) -> str | None:
     clean = one_line(text)
     if len(clean) > most:
-        raise TooLong(what, most)
+        raise TooLong(_(what), most)
     return clean or None
+
+
+def _title(text: str) -> str:
+    title = _text(N_("Titel"), LONGEST_TITLE, text)
+    if title is None:
+        raise NoTitle
+    return title
 
 
 def _few(texts: Iterable[str]) -> list[str]:
@@ -140,11 +155,11 @@ def _persons(persons: Iterable[Person]) -> tuple[Person, ...]:
     clean = [
         Person(name, _role(person.role))
         for person in persons
-        if (name := _text(_("Person"), person.name, LONGEST_NAME))
+        if (name := _text(N_("Person"), LONGEST_NAME, person.name))
     ]
     found = tuple(dict.fromkeys(clean))
     if len(found) > MOST_PERSONS:
-        raise TooLong(_("Personen"), MOST_PERSONS)
+        raise TooMany(_("Personen"), MOST_PERSONS)
     return found
 
 
@@ -157,20 +172,20 @@ def _role(role: str) -> str:
 
 def _series(series: Iterable[Part]) -> tuple[Part, ...]:
     clean = [
-        Part(title, _text(_("Band"), part.number, LONGEST_NAME))
+        Part(title, _text(N_("Band"), LONGEST_NAME, part.number))
         for part in series
-        if (title := _text(_("Reihe"), part.title, LONGEST_NAME))
+        if (title := _text(N_("Reihe"), LONGEST_NAME, part.title))
     ]
     found = tuple(dict.fromkeys(clean))
     if len(found) > MOST_SERIES:
-        raise TooLong(_("Reihen"), MOST_SERIES)
+        raise TooMany(_("Reihen"), MOST_SERIES)
     return found
 
 
 def _isbns(isbns: Iterable[str]) -> tuple[str, ...]:
     found = _few(isbn13(isbn) for isbn in isbns if isbn.strip())
     if len(found) > MOST_ISBNS:
-        raise TooLong(_("ISBNs"), MOST_ISBNS)
+        raise TooMany(_("ISBNs"), MOST_ISBNS)
     return tuple(found)
 
 
@@ -206,3 +221,19 @@ def _language(language: str | None) -> str | None:
 def is_language(text: str) -> bool:
     """Whether `text` looks like a code of ISO 639-1."""
     return _LANGUAGE.fullmatch(text) is not None
+
+
+# What is made of each field of a title, in the order of the title page.
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "title": _title,
+    "subtitle": partial(_text, N_("Untertitel"), LONGEST_TITLE),
+    "contributors": _persons,
+    "publisher": partial(_text, N_("Verlag"), LONGEST_NAME),
+    "place": partial(_text, N_("Ort"), LONGEST_NAME),
+    "year": _year,
+    "edition": partial(_text, N_("Auflage"), LONGEST_NAME),
+    "pages": _pages,
+    "language": _language,
+    "series": _series,
+    "isbns": _isbns,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,10 +18,12 @@ from bibliothek.donations.models import DonatedCopy, Donation
 from bibliothek.donations.queries import same_title
 from bibliothek.i18n import _
 from bibliothek.library.queries import library_for_change
-from bibliothek.members.queries import member_by_card
+from bibliothek.members.queries import MisreadCard, member_by_card
 from bibliothek.problems import Invalid
 
 LONGEST_DONOR = 200
+# A card of 29 symbols, one of them wrong or a few missing. Digits here and there in so long a word make nobody's name.
+_LIKE_A_CARD = re.compile(r"M(?=.*\d[A-Z]+\d)[0-9A-Z]{24,}")
 
 
 class DonorTooLong(Invalid):
@@ -49,13 +52,18 @@ class TakenIn:
 
 
 def read_donor(db: Session, text: str | None) -> Donor:
-    """The donor in `text`: a member card's code or a name. Raises UnknownCard, DonorTooLong."""
+    """The donor in `text`: a member card's code or a name. Raises UnknownCard, MisreadCard, DonorTooLong.
+
+    What was nearly a card is refused: kept as a name, it would give the card away to everybody who reads names.
+    """
     name = one_line(text)
     if len(name) > LONGEST_DONOR:
         raise DonorTooLong
     scanned = codes.read(name)
     if scanned.kind == "card":
         return Donor(member_id=member_by_card(db, scanned.value).id)
+    if _LIKE_A_CARD.fullmatch("".join(name.upper().split())):
+        raise MisreadCard
     return Donor(name=name or None)
 
 

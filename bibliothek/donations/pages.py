@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from litestar import Router
 from litestar.params import FromQuery
-from msgspec import Meta
 
 from bibliothek.catalogue import queries as catalogue
-from bibliothek.catalogue.fields import TitleFields
+from bibliothek.catalogue.fields import Origin, TitleFields
+from bibliothek.catalogue.rules import checked
 from bibliothek.copies import queries as copies
 from bibliothek.donations import actions, rules
-from bibliothek.i18n import N_, _
+from bibliothek.i18n import _
 from bibliothek.lending.queries import availability
 from bibliothek.lookup import actions as lookup
-from bibliothek.lookup.isbn import NotAnIsbn, book_isbn, hyphenated
+from bibliothek.lookup.isbn import NotAnIsbn, book_isbn, first_isbn, hyphenated
 from bibliothek.lookup.record import Record
-from bibliothek.web.forms import BadForm
+from bibliothek.problems import Invalid
+from bibliothek.web.forms import BadForm, Errors
 from bibliothek.web.routes import action, errand, page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Page, Redirect, Visit
@@ -27,32 +29,42 @@ WHOEVER_DONATES = Audience.MEMBERS_AND_KIOSK
 
 
 class BookForm(msgspec.Struct):
-    """The form of a book. Persons and series are one a line (see rules.py)."""
+    """The form of a book, all of it text: what is wrong with it is said by `catalogue.rules.checked`, for all fields at once.
 
-    title: Annotated[str, Meta(max_length=1000)]
+    Persons and series are one a line (see rules.py).
+    """
+
+    title: str | None
     subtitle: str | None
-    persons: Annotated[str, Meta(max_length=5000)] | None
+    persons: str | None
     publisher: str | None
     place: str | None
-    year: Annotated[int, Meta(ge=1, le=9999, extra={"error": N_("Das Jahr ist eine Zahl, zum Beispiel 1975.")})] | None
-    pages: (
-        Annotated[int, Meta(ge=1, le=99999, extra={"error": N_("Bitte gib die Zahl der Seiten an, nur Ziffern.")})]
-        | None
-    )
+    year: str | None
+    pages: str | None
     edition: str | None
     language: str | None
-    series: Annotated[str, Meta(max_length=5000)] | None
+    series: str | None
     isbn: str | None
-    shelf: str | None
-    donor: str | None
+
+
+# Where a field of the title is called otherwise in the form.
+_FIELD_OF = {"contributors": "persons", "isbns": "isbn"}
+
+
+@dataclass(frozen=True)
+class Book:
+    """A form that was read: what to store, and where the copy goes."""
+
+    fields: TitleFields
+    origin: Origin | None
+    donor: actions.Donor
+    shelf_id: int | None
 
 
 class CopyForm(msgspec.Struct):
     """One more copy of a title that is here."""
 
     title: int
-    shelf: str | None
-    donor: str | None
 
 
 @page("/spenden", WHOEVER_DONATES)
@@ -123,22 +135,54 @@ def book_form(visit: Visit, titel: FromQuery[str] = "") -> Page:
 @action("/spenden/buch", WHOEVER_DONATES, again=book_form)
 def take_in(visit: Visit) -> Redirect:
     """The book is the library's: a title, a copy with its code, waiting for its label."""
-    form = visit.read(BookForm)
-    fields = _fields(form)
-    known = lookup.stored_record(visit.db, fields.isbns[0]) if fields.isbns else None
+    book = _read_book(visit)
+    taken = actions.take_in(visit.db, book.fields, book.donor, book.shelf_id, visit.now, book.origin)
+    return _thanks(visit, book.fields.title, taken.copy.code)
+
+
+def _read_book(visit: Visit) -> Book:
+    """What the form says. Raises BadForm with all errors at once."""
+    form, errors, isbn, known = visit.read(BookForm), Errors(), None, None
+    with errors.at("isbn"):
+        isbn = _typed_isbn(form.isbn) if form.isbn else None
+    if isbn:
+        known = lookup.stored_record(visit.db, isbn)
+    fields = _fields(form, isbn, known)
+    with errors.at("title"):
+        fields = _checked(fields)
+    donor, shelf_id = _donor_and_shelf(visit, errors)
+    errors.refuse()
     # Where the record came from is said only while it still is that record.
     origin = known.origin() if known and known.title == fields.title else None
-    taken = actions.take_in(visit.db, fields, _donor(visit, form.donor), _shelf(visit, form.shelf), visit.now, origin)
-    return _thanks(visit, fields.title, taken.copy.code)
+    return Book(fields, origin, donor, shelf_id)
 
 
-@action("/spenden/exemplar", WHOEVER_DONATES, again=donate)
+def _checked(fields: TitleFields) -> TitleFields:
+    """`catalogue.rules.checked`, with errors at the fields of our form."""
+    try:
+        return checked(fields)
+    except Invalid as problem:
+        problem.errors = {_FIELD_OF.get(name, name): sentence for name, sentence in problem.errors.items()}
+        raise
+
+
+def _here_again(visit: Visit) -> Page:
+    """The copies that are here, with what was wrong about one more."""
+    isbn = first_isbn(visit.field("isbn"))
+    here = catalogue.titles_by_isbn(visit.db, isbn) if isbn else []
+    if not isbn or not here:
+        return visit.page("donations/start.html")
+    return _here_already(visit, visit.db, isbn, [title.id for title in here])
+
+
+@action("/spenden/exemplar", WHOEVER_DONATES, again=_here_again)
 def one_more(visit: Visit) -> Redirect:
     """One more copy of a title that is here already."""
-    form = visit.read(CopyForm)
+    form, errors = visit.read(CopyForm), Errors()
     title = catalogue.title(visit.db, form.title)
-    donor, shelf = _donor(visit, form.donor), _shelf(visit, form.shelf)
-    taken = actions.take_in_copy(visit.db, title.id, donor, shelf, visit.now)
+    donor, shelf_id = _donor_and_shelf(visit, errors)
+    errors.refuse()
+    taken = actions.take_in_copy(visit.db, title.id, donor, shelf_id, visit.now)
     return _thanks(visit, title.title, taken.copy.code)
 
 
@@ -147,20 +191,28 @@ def _thanks(visit: Visit, title: str, code: str) -> Redirect:
     return visit.redirect("/spenden", said)
 
 
-def _fields(form: BookForm) -> TitleFields:
+def _fields(form: BookForm, isbn: str | None, known: Record | None) -> TitleFields:
+    """The form as a title; `known` is what was found for its ISBN, and offered."""
     return TitleFields(
-        title=form.title,
+        title=form.title or "",
         subtitle=form.subtitle,
-        contributors=rules.read_persons(form.persons or ""),
+        contributors=rules.read_persons(form.persons or "", known.contributors if known else ()),
         publisher=form.publisher,
         place=form.place,
-        year=form.year,
+        year=_whole(form.year),
         edition=form.edition,
-        pages=form.pages,
+        pages=_whole(form.pages),
         language=form.language,
-        series=rules.read_series(form.series or ""),
-        isbns=(_typed_isbn(form.isbn),) if form.isbn else (),
+        series=rules.read_series(form.series or "", known.series if known else ()),
+        isbns=(isbn,) if isbn else (),
     )
+
+
+def _whole(text: str | None) -> int | None:
+    """A number typed; what is none becomes 0, which is neither a year nor a number of pages."""
+    if not text:
+        return None
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def values_of(record: Record) -> dict[str, str]:
@@ -170,15 +222,21 @@ def values_of(record: Record) -> dict[str, str]:
     return {**values, "persons": rules.write_persons(record.contributors), "series": rules.write_series(record.series)}
 
 
-def _shelf(visit: Visit, text: str | None) -> int | None:
-    return copies.shelf_by(visit.db, text).id if text else None
+def _donor_and_shelf(visit: Visit, errors: Errors) -> tuple[actions.Donor, int | None]:
+    """Who gave the copy and where it goes; what is wrong is noted in `errors`."""
+    donor, shelf_id = actions.Donor(), None
+    with errors.at("donor"):
+        donor = _donor(visit)
+    with errors.at("shelf"):
+        shelf_id = copies.shelf_by(visit.db, visit.field("shelf")).id if visit.field("shelf") else None
+    return donor, shelf_id
 
 
-def _donor(visit: Visit, text: str | None) -> actions.Donor:
+def _donor(visit: Visit) -> actions.Donor:
     """Named only if somebody wants that: a name typed, or oneself by the tick."""
     if visit.field("from_me") and visit.asker.is_member:
         return actions.Donor(member_id=visit.member_id)
-    return actions.read_donor(visit.db, text)
+    return actions.read_donor(visit.db, visit.field("donor"))
 
 
 router = Router("/", route_handlers=[donate, look_up, book_form, take_in, one_more])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from bibliothek.catalogue.fields import Part, Person
+from bibliothek.catalogue.wording import ROLES
 
 # How people abbreviate what somebody did, as printed on title pages, and the MARC relator code of it.
 _ROLES = {
@@ -18,38 +19,58 @@ _WORDS = {"edt": "Hg.", "trl": "Übers.", "ill": "Ill."}
 _IN_BRACKETS = re.compile(r"^(?P<name>.*\S)\s*\((?P<role>[^()]{1,20})\)\s*$")
 
 
-def read_persons(text: str) -> tuple[Person, ...]:
+def read_persons(text: str, known: Iterable[Person] = ()) -> tuple[Person, ...]:
     """One person a line, "Family, Given", what they did in brackets behind: (Hg.), (Übers.), (Ill.) or a MARC code.
 
-    Without brackets it is the author. A bracket that says something else belongs to the name.
+    Without brackets it is the author. A bracket that says something else belongs to the name. `known` are the persons whom
+    the form offered: a line that was left as it was is that very person, whatever stands in brackets.
     """
-    return tuple(_person(line.strip()) for line in text.splitlines() if line.strip())
+    offered = {_person_line(person).strip(): person for person in known}
+    return tuple(offered.get(line) or _person(line) for line in _lines(text))
+
+
+def write_persons(persons: Iterable[Person]) -> str:
+    """The text that `read_persons` reads."""
+    return "\n".join(map(_person_line, persons))
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _person(line: str) -> Person:
     found = _IN_BRACKETS.match(line)
     if found:
-        word = found["role"].strip(" .").lower()
-        role = _ROLES.get(word) or (word if re.fullmatch("[a-z]{3}", word) else None)
+        word = found["role"].strip(" .")
+        role = _ROLES.get(word.lower()) or (word if word in ROLES else None)
         if role:
             return Person(found["name"], role)
     return Person(line, "aut")
 
 
-def write_persons(persons: Iterable[Person]) -> str:
-    """The text that `read_persons` reads."""
-    return "\n".join(
-        person.name if person.role == "aut" else f"{person.name} ({_WORDS.get(person.role, person.role)})"
-        for person in persons
-    )
+def _person_line(person: Person) -> str:
+    return person.name if person.role == "aut" else f"{person.name} ({_WORDS.get(person.role, person.role)})"
 
 
-def read_series(text: str) -> tuple[Part, ...]:
-    """One series a line, its number behind a semicolon as libraries write it (ISBD): "rororo ; 1234"."""
-    pairs = (line.rpartition(";") if ";" in line else (line, "", "") for line in text.splitlines())
-    return tuple(Part(name.strip(), number.strip() or None) for name, _semicolon, number in pairs if name.strip())
+def read_series(text: str, known: Iterable[Part] = ()) -> tuple[Part, ...]:
+    """One series a line, its number behind a semicolon as libraries write it (ISBD): "rororo ; 1234".
+
+    `known` are the series that the form offered: a line that was left as it was is that very one.
+    """
+    offered = {_series_line(part).strip(): part for part in known}
+    parts = (offered.get(line) or _part(line) for line in _lines(text))
+    return tuple(part for part in parts if part.title)
 
 
 def write_series(series: Iterable[Part]) -> str:
     """The text that `read_series` reads."""
-    return "\n".join(part.title if part.number is None else f"{part.title} ; {part.number}" for part in series)
+    return "\n".join(map(_series_line, series))
+
+
+def _part(line: str) -> Part:
+    name, _semicolon, number = line.rpartition(";") if ";" in line else (line, "", "")
+    return Part(name.strip(), number.strip() or None)
+
+
+def _series_line(part: Part) -> str:
+    return part.title if part.number is None else f"{part.title} ; {part.number}"

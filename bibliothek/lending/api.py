@@ -14,25 +14,14 @@ from bibliothek.catalogue.fields import TitleAnswer
 from bibliothek.catalogue.queries import title_answers
 from bibliothek.codes import read
 from bibliothek.copies.queries import copy_ref
-from bibliothek.i18n import _
 from bibliothek.lending import actions, queries
 from bibliothek.lending.models import Borrower
-from bibliothek.members.queries import UnknownCard, member_ref
-from bibliothek.problems import Invalid
+from bibliothek.members.queries import MisreadCard, UnknownCard, member_ref
 from bibliothek.web.calls import Call, Made, read_call, write_call
 from bibliothek.web.sign_in import Audience
 
 # Lists are counted exactly up to here.
 MOST_COUNTED = 2000
-
-
-class MisreadCard(Invalid):
-    """The check symbol says that the card was read or typed wrongly."""
-
-    code = "misread-card"
-
-    def __init__(self) -> None:
-        super().__init__(_("Die Karte wurde falsch gelesen. Scanne noch einmal."))
 
 
 class LoanCall(msgspec.Struct):

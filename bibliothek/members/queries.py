@@ -14,7 +14,7 @@ from bibliothek.db import Instant
 from bibliothek.i18n import _
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
 from bibliothek.members.rules import clean_name, folded
-from bibliothek.problems import NotFound
+from bibliothek.problems import Invalid, NotFound
 from bibliothek.tokens import hashed
 
 # What a database number holds; a larger one in an address is nobody's.
@@ -46,6 +46,15 @@ class UnknownCard(NotFound):
 
     def __init__(self) -> None:
         super().__init__(_("Diese Karte ist nicht bekannt oder nicht mehr gültig. Die Betreuung druckt dir eine neue."))
+
+
+class MisreadCard(Invalid):
+    """The check symbol says that the card was read or typed wrongly."""
+
+    code = "misread-card"
+
+    def __init__(self) -> None:
+        super().__init__(_("Die Karte wurde falsch gelesen. Scanne noch einmal."))
 
 
 def has_admin(db: Session) -> bool:

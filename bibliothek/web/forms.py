@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -10,7 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from bibliothek.i18n import _
-from bibliothek.problems import Invalid
+from bibliothek.problems import Invalid, Problem
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -23,6 +25,23 @@ class BadForm(Invalid):
     def __init__(self, errors: dict[str, str]) -> None:
         super().__init__(_("Bitte sieh dir die markierten Felder noch einmal an."), errors=errors)
         self.errors = errors
+
+
+class Errors(dict[str, str]):
+    """Errors of a form as they are found, field by field, so that all of them are said at once."""
+
+    @contextmanager
+    def at(self, field: str) -> Iterator[None]:
+        """A refusal inside is an error of `field`, or of the fields that it names itself."""
+        try:
+            yield
+        except Problem as problem:
+            self.update(problem.errors or {field: problem.sentence})
+
+    def refuse(self) -> None:
+        """Raises BadForm if there are any."""
+        if self:
+            raise BadForm(dict(self))
 
 
 def parse_form(body: bytes) -> dict[str, list[str]]:

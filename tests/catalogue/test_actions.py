@@ -16,6 +16,8 @@ from bibliothek.catalogue.rules import (
     BadYear,
     NoTitle,
     TooLong,
+    TooMany,
+    checked,
     checked_origin,
     one_line,
 )
@@ -124,9 +126,9 @@ def test_signs_of_other_scripts_and_emoji_are_kept(db: Session) -> None:
         ({"subtitle": "x" * 1001}, TooLong),
         ({"publisher": "x" * 301}, TooLong),
         ({"contributors": (Person("x" * 301, "aut"),)}, TooLong),
-        ({"contributors": tuple(Person(f"P{n}", "aut") for n in range(101))}, TooLong),
+        ({"contributors": tuple(Person(f"P{n}", "aut") for n in range(101))}, TooMany),
         ({"contributors": (Person("X", "author"),)}, BadRole),
-        ({"series": tuple(Part(f"R{n}") for n in range(21))}, TooLong),
+        ({"series": tuple(Part(f"R{n}") for n in range(21))}, TooMany),
         ({"isbns": ("9783499227850",)}, BadIsbn),
         ({"isbns": ("keine",)}, BadIsbn),
         ({"year": 0}, BadYear),
@@ -145,6 +147,14 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(
     assert refused.value.status == 422
     assert refused.value.sentence.endswith(".")
     assert db.scalars(select(Title)).all() == []
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    with pytest.raises(BadYear) as refused:
+        checked(TitleFields(title="Titel", year=3500, edition="x" * 400, language="deutsch", isbns=("keine",)))
+    assert set(refused.value.errors) == {"year", "edition", "language", "isbns"}
+    assert "400" not in refused.value.errors["edition"]
+    assert "300 Zeichen" in refused.value.errors["edition"]
 
 
 def test_what_came_from_a_source_is_cut_without_a_word() -> None:

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from bibliothek.catalogue.fields import Part, Person
 from bibliothek.catalogue.models import Title
+from bibliothek.catalogue.queries import fields_of, title
 from bibliothek.copies.models import Copy
 from bibliothek.donations.models import Donation
+from bibliothek.lookup.record import Record
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
@@ -44,14 +47,25 @@ def test_a_scanned_isbn_is_shown_and_taken_in(donor: Client) -> None:
     shown = donor.submit("/spenden", isbn=ISBN)
     assert shown.status_code == 200
     assert "Ist es dieses Buch?" in shown.text
-    title = re.search(r'name="title"[^>]*value="([^"]+)"', shown.text, re.S)
-    assert title
-    done = donor.submit("/spenden/buch", title=title.group(1), isbn=ISBN, once=once(shown.text))
+    found = re.search(r'name="title"[^>]*value="([^"]+)"', shown.text, re.S)
+    assert found
+    done = donor.submit("/spenden/buch", title=found.group(1), isbn=ISBN, once=once(shown.text))
     assert "aufgenommen" in text_of(done.text)
     (copy,) = copies(donor.library)
     assert copy.state == "intake"
     with donor.library.database.reading() as db:
         assert db.get_one(Title, copy.title_id).source == "dnb"
+
+
+def test_what_was_not_touched_stays_what_the_record_says(donor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, part = Person("Deutschland (Hg.)", "aut"), Part("Reihe", "3 ; 4")
+    record = Record(title="Gesetze", contributors=(person,), series=(part,), isbns=(ISBN,))
+    monkeypatch.setattr("bibliothek.lookup.actions.stored_record", lambda _db, _isbn: record)
+    donor.submit("/spenden/buch", title="Gesetze", isbn=ISBN, persons="Deutschland (Hg.)", series="Reihe ; 3 ; 4")
+    (copy,) = copies(donor.library)
+    with donor.library.database.reading() as db:
+        fields = fields_of(title(db, copy.title_id))
+    assert (fields.contributors, fields.series) == ((person,), (part,))
 
 
 def test_pressing_twice_takes_in_one_book(donor: Client) -> None:
@@ -103,6 +117,43 @@ def test_all_errors_of_the_form_are_shown_and_the_rest_is_kept(donor: Client) ->
     assert 'id="f-year-error"' in shown.text
     assert 'value="Rotbuch"' in shown.text
     assert copies(donor.library) == []
+
+
+def test_every_wrong_field_of_a_book_is_marked_at_once(donor: Client) -> None:
+    wrong = {
+        "year": "3500",
+        "pages": "viele",
+        "edition": "x" * 400,
+        "language": "deutsch",
+        "persons": "x" * 301,
+        "isbn": "9783551551673",
+        "shelf": "R0000",
+        "donor": "x" * 201,
+    }
+    shown = donor.submit("/spenden/buch", title="Zine", **wrong)
+    assert shown.status_code == 422
+    assert {name for name in wrong if f'id="f-{name}-error"' in shown.text} == set(wrong) - {"shelf"}
+    # Without shelves there is no field of them; the sentence stands above the form.
+    assert "Regal" in text_of(shown.text)
+    assert 'value="3500"' in shown.text
+    assert copies(donor.library) == []
+
+
+def test_a_wrong_donor_of_one_more_copy_is_said_at_the_field(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        title = make.title(db, "Tschick", isbns=(ISBN,))
+    shown = donor.submit("/spenden", isbn=ISBN)
+    again = donor.submit("/spenden/exemplar", title=title.id, isbn=ISBN, donor="x" * 201, once=once(shown.text))
+    assert again.status_code == 422
+    assert "Das haben wir schon" in again.text
+    assert 'id="f-donor-error"' in again.text
+    assert copies(donor.library) == []
+
+
+@pytest.mark.parametrize("isbn", ["", ISBN, "unsinn"])
+def test_one_more_copy_of_nothing_is_refused_kindly(donor: Client, isbn: str) -> None:
+    assert donor.submit("/spenden/exemplar", title="99", isbn=isbn).status_code == 404
+    assert donor.submit("/spenden/exemplar", title="x", isbn=isbn).status_code == 422
 
 
 def test_a_member_is_named_as_donor_only_if_they_want_it(donor: Client) -> None:

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import TitleFields
-from bibliothek.copies.queries import UnknownShelf, shelf_by
+from bibliothek.copies.queries import MisreadCode, UnknownShelf, shelf_by
 from bibliothek.donations.actions import read_donor, take_in_copy
 from bibliothek.donations.queries import same_title
-from bibliothek.members.queries import members
+from bibliothek.labels.drawing import grouped
+from bibliothek.members.queries import MisreadCard, members
 from tests import make
 from tests.conftest import NOON
 
@@ -25,6 +26,29 @@ def test_a_title_with_umlauts_is_known_again(db: Session, typed: str) -> None:
 def test_another_title_with_the_same_isbn_is_another(db: Session) -> None:
     make.title(db, "Über den Fluss", isbns=(ISBN,))
     assert same_title(db, TitleFields(title="Unter dem Fluss", isbns=(ISBN,))) is None
+
+
+@pytest.mark.parametrize("change", ["one wrong", "one missing", "in groups", "small"])
+def test_a_card_that_was_misread_is_nobodys_name(db: Session, change: str) -> None:
+    card = make.card(db)
+    last = "0" if card[-1] != "0" else "1"
+    wrong = card[:-1] + last
+    typed = {"one wrong": wrong, "one missing": card[:-1], "in groups": grouped(wrong), "small": wrong.lower()}[change]
+    with pytest.raises(MisreadCard):
+        read_donor(db, typed)
+
+
+@pytest.mark.parametrize("name", ["Margarete Wilhelmine Schneider", "Mietshaus Bautzner Strasse 12", "Mitglied 7"])
+def test_a_long_name_is_a_name(db: Session, name: str) -> None:
+    assert read_donor(db, name).name == name
+
+
+def test_a_misread_code_of_a_shelf_is_called_misread(db: Session) -> None:
+    shelf = make.shelf(db, "Roman")
+    wrong = shelf.code[:-1] + ("0" if shelf.code[-1] != "0" else "1")
+    with pytest.raises(MisreadCode):
+        shelf_by(db, wrong)
+    assert shelf_by(db, "Roman").id == shelf.id
 
 
 def test_signs_that_no_keyboard_makes_break_nothing(db: Session) -> None:

@@ -19,6 +19,9 @@ from bibliothek.donations import rules
         ("Janosch (ill)", Person("Janosch", "ill")),
         ("Rosa-Luxemburg-Stiftung (Berlin)", Person("Rosa-Luxemburg-Stiftung (Berlin)", "aut")),
         ("Verein (isb)", Person("Verein", "isb")),
+        ("Deutschland (DDR)", Person("Deutschland (DDR)", "aut")),
+        ("Kommission (SPD)", Person("Kommission (SPD)", "aut")),
+        ("Kollektiv (neu)", Person("Kollektiv (neu)", "aut")),
     ],
 )
 def test_a_line_is_a_person_with_what_they_did(line: str, person: Person) -> None:
@@ -28,6 +31,26 @@ def test_a_line_is_a_person_with_what_they_did(line: str, person: Person) -> Non
 def test_persons_come_back_as_they_were_typed() -> None:
     persons = (Person("Beauvoir, Simone de", "aut"), Person("Aumüller, Uli", "trl"), Person("Verein", "isb"))
     assert rules.read_persons(rules.write_persons(persons)) == persons
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        Person("Deutschland (Hg.)", "aut"),
+        Person("Rat (isb)", "isb"),
+        Person("Mitglied, Ein", "zzz"),
+        Person("A (DDR)", "edt"),
+    ],
+)
+def test_the_persons_of_a_record_come_back_as_they_were(person: Person) -> None:
+    text = rules.write_persons([person]) + "\r\nMitglied, Zwei (Hg.)"
+    assert rules.read_persons(text, [person]) == (person, Person("Mitglied, Zwei", "edt"))
+
+
+@pytest.mark.parametrize("part", [Part("Reihe", "3 ; 4"), Part("A ; B"), Part("A ; B", "2"), Part("A; B", ";")])
+def test_the_series_of_a_record_come_back_as_they_were(part: Part) -> None:
+    text = rules.write_series([part]) + "\r\nrororo;12"
+    assert rules.read_series(text, [part]) == (part, Part("rororo", "12"))
 
 
 def test_empty_lines_are_nobody() -> None:
