@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Litestar, Router
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import CacheControlHeader, State
+from litestar.exceptions import InternalServerException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -50,7 +51,7 @@ from bibliothek.reminders import pages as reminders_pages
 from bibliothek.settings import Settings, ensure_secret_key
 from bibliothek.tokens import hashed
 from bibliothek.web import once
-from bibliothek.web.errors import HANDLERS
+from bibliothek.web.errors import HANDLERS, on_odd_file_name
 from bibliothek.web.origin import check_origin
 from bibliothek.web.sign_in import NOBODY, Asker, Audience
 from bibliothek.web.templates import Templates, folder
@@ -155,6 +156,7 @@ def static_router(directory: Path) -> Router:
         include_in_schema=False,
         cache_control=CacheControlHeader(max_age=31_536_000, public=True, immutable=True),
         opt={"audience": Audience.EVERYONE},
+        exception_handlers={ValueError: on_odd_file_name, InternalServerException: on_odd_file_name},
     )
 
 

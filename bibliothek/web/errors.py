@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import secrets
+from errno import ENAMETOOLONG
 from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, NotFoundException, ValidationException
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -96,6 +97,14 @@ def on_database_error(request: AnyRequest, error: OperationalError | PoolTimeout
     # Only the driver's words: the statement's parameters may name people.
     log.error("database: %s", getattr(error, "orig", error))
     return answer(request, Unavailable(), {"retry-after": "5"})
+
+
+def on_odd_file_name(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A name under /static that no file can have, because of a zero byte or its length: not found like any other."""
+    cause = error.__cause__ or error
+    if isinstance(cause, ValueError) or (isinstance(cause, OSError) and cause.errno == ENAMETOOLONG):
+        return on_http_error(request, NotFoundException())
+    return on_bug(request, error)
 
 
 def on_bug(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -193,4 +202,4 @@ HANDLERS: dict[Any, Any] = {
     PoolTimeout: on_database_error,
     Exception: on_bug,
 }
-__all__ = ["HANDLERS", "SignInFirst", "answer", "is_api", "problem_document"]
+__all__ = ["HANDLERS", "SignInFirst", "answer", "is_api", "on_odd_file_name", "problem_document"]

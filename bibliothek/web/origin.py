@@ -6,6 +6,8 @@ POST. One of them must say that the request comes from our own pages; otherwise 
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +36,29 @@ class ForeignOrigin(Problem):
         )
 
 
+class BadHost(Problem):
+    """The Host header is no host and port (RFC 9110, section 7.2): no browser sends that, and no address can be built of it."""
+
+    status = 400
+    code = "bad-host"
+
+    def __init__(self) -> None:
+        super().__init__(_("Unter dieser Adresse ist die Bibliothek nicht zu erreichen."))
+
+
+# A name or an IPv4 address, or an IPv6 address in brackets; then perhaps a port.
+_HOST = re.compile(r"(?:[\w.-]+|\[[\da-f:.]+\])(?::\d*)?", re.ASCII | re.IGNORECASE)
+
+
+@lru_cache(maxsize=64)
+def is_host(host: str) -> bool:
+    """Whether this is a host, with or without a port. Nothing at all is what HTTP/1.0 sends."""
+    try:
+        return not host or (bool(_HOST.fullmatch(host)) and urlsplit(f"//{host}").port != 0)
+    except ValueError:
+        return False
+
+
 def behind_proxy(request: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
     """Whether the request came through the one proxy whose word is believed."""
     return bool(settings.trusted_proxy and request.client and request.client.host == settings.trusted_proxy)
@@ -58,7 +83,9 @@ async def check_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler:
 
     Async although it waits for nothing: Litestar would send a plain function to a thread, with every request.
     """
-    if not isinstance(connection, Request) or connection.method in SAFE or connection.url.path.startswith("/api/"):
+    if not is_host(connection.headers.get("host", "")):
+        raise BadHost
+    if not isinstance(connection, Request) or connection.method in SAFE or connection.scope["path"].startswith("/api/"):
         return
     site = connection.headers.get("sec-fetch-site")
     origin = connection.headers.get("origin", "").lower()

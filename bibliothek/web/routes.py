@@ -213,7 +213,7 @@ def _admit(visit: Visit, audience: Audience, db: Session) -> Redirect | None:
     kit, request = visit.kit, visit.request
     visit.library = kit.library_of(db)
     if not kit.is_set_up(db):
-        if audience is Audience.SETUP or request.url.path == "/sprache":
+        if audience is Audience.SETUP or request.scope["path"] == "/sprache":
             return None
         return Redirect("/einrichten")
     if audience is Audience.SETUP:
@@ -232,10 +232,11 @@ def _admit(visit: Visit, audience: Audience, db: Session) -> Redirect | None:
 
 def _way_back(request: AnyRequest) -> str:
     """The page to return to after signing in: this one, or the page whose form was sent."""
+    path: str = request.scope["path"]
     if request.method in ("GET", "HEAD"):
-        query = request.url.query
-        return request.url.path + (f"?{query}" if query else "")
-    return request.url.path.rpartition("/")[0] or "/"
+        query = request.scope["query_string"].decode("latin-1")
+        return path + (f"?{query}" if query else "")
+    return path.rpartition("/")[0] or "/"
 
 
 def respond(visit: Visit, answer: Answer) -> Response[Any]:

@@ -186,7 +186,7 @@ class Visit:
         return {
             "asker": self.asker if self.asker != NOBODY else None,
             "library": self.library or NAMELESS,
-            "path": self.request.url.path,
+            "path": self.request.scope["path"],
             "lang": i18n.language.get(),
             "https_missing": self.asker.is_librarian and https_is_missing(self.request, self.settings),
             "flash": self.flash or (Flash("stop", self.problem.sentence) if self.problem else None),
