@@ -19,9 +19,10 @@ from bibliothek.catalogue.queries import Found, Sort, TitleRow
 from bibliothek.catalogue.rules import is_language, one_line
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word, turned
 from bibliothek.copies.models import Copy, Shelf
-from bibliothek.copies.queries import UnknownShelf, copies_of, shelf_by
+from bibliothek.copies.queries import MisreadCode, UnknownShelf, copies_of, shelf_by
 from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loans_of, on_loan
 from bibliothek.lending.rules import is_overdue
+from bibliothek.members.rules import sort_name
 from bibliothek.web.routes import page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Answer, Page, Visit
@@ -182,7 +183,7 @@ def _find(db: Session, search: Search, number: int) -> Found:
     if search.shelf:
         try:
             values["shelf_id"] = shelf_by(db, search.shelf).id
-        except UnknownShelf:
+        except (MisreadCode, UnknownShelf):
             return NOT_A_SHELF
     return queries.search(
         db,
@@ -228,7 +229,7 @@ def _choices(db: Session, search: Search) -> Choices:
     codes = {code for code, name in found if code and name is None} | ({search.language} - {""})
     shelves = [(code, name) for code, name in found if name is not None]
     languages = [(code, language_word(code)) for code in codes]
-    return Choices(*(sorted(pairs, key=lambda pair: pair[1].casefold()) for pairs in (shelves, languages)))
+    return Choices(*(sorted(pairs, key=lambda pair: sort_name(pair[1])) for pairs in (shelves, languages)))
 
 
 # ---- A title ----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,6 +13,7 @@ from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.models import Copy, PaperCode, Shelf
 from bibliothek.db import is_unique_violation
 from bibliothek.i18n import _
+from bibliothek.members.rules import sort_name
 from bibliothek.problems import Invalid, Problem
 
 LONGEST_SHELF_NAME = 60
@@ -61,7 +62,7 @@ def add_copy(db: Session, title_id: int, shelf_id: int | None, now: datetime) ->
 def add_shelf(db: Session, name: str, now: datetime) -> Shelf:
     """A new shelf with a code of its own. Raises ShelfExists, BadShelfName."""
     name = _free_name(db, name)
-    shelf = Shelf(code=issue_code(db, codes.Kind.SHELF, now), name=name)
+    shelf = Shelf(code=issue_code(db, codes.Kind.SHELF, now), name=name, sort_name=sort_name(name))
     db.add(shelf)
     _flush(db, name)
     return shelf
@@ -70,7 +71,7 @@ def add_shelf(db: Session, name: str, now: datetime) -> Shelf:
 def rename_shelf(db: Session, shelf: Shelf, name: str) -> None:
     """Another name for a shelf; its code and label stay right. Raises ShelfExists, BadShelfName."""
     name = _free_name(db, name, but=shelf.id)
-    shelf.name = name
+    shelf.name, shelf.sort_name = name, sort_name(name)
     _flush(db, name)
 
 
@@ -80,7 +81,7 @@ def _free_name(db: Session, text: str, but: int | None = None) -> str:
         raise BadShelfName(_("Bitte gib dem Regal einen Namen."))
     if len(name) > LONGEST_SHELF_NAME:
         raise BadShelfName(_("Der Name ist zu lang: höchstens {n} Zeichen.", n=LONGEST_SHELF_NAME))
-    same = select(Shelf.id).where(func.lower(Shelf.name) == name.lower())
+    same = select(Shelf.id).where(Shelf.sort_name == sort_name(name))
     if any(shelf_id != but for shelf_id in db.scalars(same)):
         raise ShelfExists(name)
     return name
@@ -90,7 +91,7 @@ def _flush(db: Session, name: str) -> None:
     try:
         db.flush()
     except IntegrityError as error:
-        if is_unique_violation(error, "uq_shelf_name", "shelf.name"):
+        if is_unique_violation(error, "uq_shelf_sort_name", "shelf.sort_name"):
             raise ShelfExists(name) from error
         raise
 

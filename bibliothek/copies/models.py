@@ -10,8 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from bibliothek.catalogue.models import Title
 from bibliothek.db import Base
 
-STATES = ("intake", "active", "repair", "missing", "withdrawn")
-
 
 class PaperCode(Base):
     """Every code that was ever given out. A row is never deleted, so a printed code can never mean another thing."""
@@ -23,13 +21,15 @@ class PaperCode(Base):
 
 
 class Shelf(Base):
-    """Where copies stand."""
+    """Where copies stand. `sort_name` is the name as it is sorted and compared (members.rules.sort_name)."""
 
     __tablename__ = "shelf"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(ForeignKey("paper_code.code"), unique=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    # Unique in this form: neither database compares "Ökologie" with "ökologie" as people do.
+    sort_name: Mapped[str] = mapped_column(unique=True)
 
 
 class Copy(Base):

@@ -13,6 +13,7 @@ from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.i18n import _
+from bibliothek.members.rules import sort_name
 from bibliothek.problems import Invalid, NotFound
 
 # Numbers of rows are 32 bits wide on PostgreSQL.
@@ -114,7 +115,8 @@ def copies_of(db: Session, title_id: int) -> Sequence[Copy]:
 
 
 def shelves(db: Session) -> Sequence[Shelf]:
-    return db.scalars(select(Shelf).order_by(func.lower(Shelf.name))).all()
+    """All shelves by name. Sorted here, because the databases have orders of their own."""
+    return sorted(db.scalars(select(Shelf)), key=lambda shelf: shelf.sort_name)
 
 
 def counts_by_shelf(db: Session) -> dict[int, int]:
@@ -155,7 +157,7 @@ def shelf(db: Session, shelf_id: int) -> Shelf:
 def shelf_by(db: Session, text: str) -> Shelf:
     """The shelf with this code or name. Raises MisreadCode, UnknownShelf."""
     scanned = codes.read(text)
-    by = Shelf.code == scanned.value if scanned.kind == "shelf" else Shelf.name == one_line(text)
+    by = Shelf.code == scanned.value if scanned.kind == "shelf" else Shelf.sort_name == sort_name(one_line(text))
     shelf = db.scalars(select(Shelf).where(by)).first()
     if shelf is None and scanned.kind == "misread" and scanned.value.startswith(codes.Kind.SHELF):
         raise MisreadCode

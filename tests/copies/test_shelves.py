@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bibliothek.codes import Kind, new_code
 from bibliothek.copies import actions, queries
 from bibliothek.copies.models import Shelf
 from tests import make
@@ -58,6 +60,34 @@ def test_two_shelves_do_not_share_a_name(librarian: Client, both: Library) -> No
     assert names(both) == ["Krimis", "ROMANE"]
 
 
+def test_shelves_stand_in_the_order_people_expect(db: Session) -> None:
+    for name in ("Zoe", "ä-Regal", "B", "Regal 10", "Ärger", "Regal 2", "a b", "ab"):
+        make.shelf(db, name)
+    assert [shelf.name for shelf in queries.shelves(db)] == [
+        "a b", "ä-Regal", "ab", "Ärger", "B", "Regal 2", "Regal 10", "Zoe",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other"), [("Ökologie", "ökologie"), ("Straße", "STRASSE"), ("Abc", "abc")])
+def test_the_same_name_in_other_letters_is_the_same(db: Session, one: str, other: str) -> None:
+    shelf = make.shelf(db, one)
+    with pytest.raises(actions.ShelfExists):
+        make.shelf(db, other)
+    assert queries.shelf_by(db, other).id == shelf.id
+
+
+def test_two_shelves_named_at_the_same_moment_are_one(both: Library) -> None:
+    def add(_number: int) -> str:
+        try:
+            with both.database.writing() as db:
+                return actions.add_shelf(db, "Ökologie", make.NOW).name
+        except actions.ShelfExists:
+            return "refused"
+
+    with ThreadPoolExecutor(4) as people:
+        assert sorted(people.map(add, range(4)), key=len) == ["refused"] * 3 + ["Ökologie"]
+
+
 @pytest.mark.parametrize("number", ["99", str(2**70), "0"])
 def test_a_shelf_that_is_not_there(librarian: Client, number: str) -> None:
     assert librarian.submit(f"{PATH}/{number}", name="x").status_code == 404
@@ -71,7 +101,9 @@ def test_labels_of_shelves_are_printed(librarian: Client, both: Library) -> None
     assert answer.content.startswith(b"%PDF")
     assert librarian.submit(f"{PATH}/etiketten", sheet="L7160", start="1").status_code == 422
     assert librarian.submit(f"{PATH}/etiketten", codes=code, sheet="L7160", start="99").status_code == 422
-    assert librarian.submit(f"{PATH}/etiketten", codes="RXXXX", sheet="L7160", start="1").status_code == 404
+    unknown = new_code(Kind.SHELF)
+    assert librarian.submit(f"{PATH}/etiketten", codes=unknown, sheet="L7160", start="1").status_code == 404
+    assert librarian.submit(f"{PATH}/etiketten", codes="RXXXX", sheet="L7160", start="1").status_code == 422
     assert librarian.submit(f"{PATH}/etiketten", codes=code, sheet="nonsense", start="1").status_code == 422
 
 

@@ -137,6 +137,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("code_hash", name=op.f("uq_card_code_hash")),
     )
     op.create_index(op.f("ix_card_member_id"), "card", ["member_id"], unique=False)
+    op.create_index(
+        "one_valid_card_per_member",
+        "card",
+        ["member_id"],
+        unique=True,
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
     op.create_table(
         "contributor",
         sa.Column("title_id", sa.Integer(), nullable=False),
@@ -207,10 +215,11 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sort_name", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["code"], ["paper_code.code"], name=op.f("fk_shelf_code")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shelf")),
         sa.UniqueConstraint("code", name=op.f("uq_shelf_code")),
-        sa.UniqueConstraint("name", name=op.f("uq_shelf_name")),
+        sa.UniqueConstraint("sort_name", name=op.f("uq_shelf_sort_name")),
     )
     op.create_table(
         "sign_in",
@@ -347,6 +356,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_device")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_device_token_hash")),
     )
+    op.create_table(
+        "given_answer",
+        sa.Column("device_id", sa.Integer(), nullable=False),
+        sa.Column("number_hash", sa.String(), nullable=False),
+        sa.Column("answer", sa.String(), nullable=False),
+        sa.Column("given_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["device.id"], name=op.f("fk_given_answer_device_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("device_id", "number_hash", name=op.f("pk_given_answer")),
+    )
+    op.create_index(op.f("ix_given_answer_given_at"), "given_answer", ["given_at"], unique=False)
     op.create_table(
         "reminder",
         sa.Column("id", sa.Integer(), nullable=False),
