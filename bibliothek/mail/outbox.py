@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 
-from sqlalchemy import ColumnElement, Update, case, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Update, case, delete, exists, false, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from bibliothek.db import Database, Instant
+from bibliothek.db import Base, Database, Instant
 from bibliothek.i18n import _, use_language
 from bibliothek.mail.message import BadMailAddress, Message, ascii_domain, mail_host, message_id_of, to_email
 from bibliothek.mail.models import Mail
@@ -40,7 +40,7 @@ HOURLY = timedelta(hours=1)
 # Whoever has not said after this time what became of a claimed mail has crashed.
 LEASE = timedelta(minutes=10)
 
-# How long the bare fact that a mail ended stays, without address and text.
+# How long the bare fact that a mail ended stays, without address and text; longer while something refers to it.
 KEPT = timedelta(days=90)
 
 # Some, so that a sign-in mail does not wait behind a hundred reminders.
@@ -277,7 +277,7 @@ def tidy(database: Database, settings: Settings, now: datetime) -> None:
     """End what waited too long or was lost in a crash, and forget what ended long ago."""
     lost = (Mail.state == "sending") & (Mail.next_try_at <= now)
     expired = (Mail.state == "pending") & (Mail.expires_at <= now)
-    old = Mail.ended_at < now - KEPT
+    old = (Mail.ended_at < now - KEPT) & ~_is_referred_to()
     with database.reading() as db:
         if db.scalar(select(Mail.id).where(or_(lost, expired, old)).limit(1)) is None:
             return
@@ -287,6 +287,13 @@ def tidy(database: Database, settings: Settings, now: datetime) -> None:
         too_late = func.coalesce(Mail.reason, _("Es gab keinen Mailversand."))
         _change(db, update(Mail).where(expired).values(state="failed", reason=too_late, ended_at=now, **_ERASED))
         db.execute(delete(Mail).where(old).execution_options(synchronize_session=False))
+
+
+def _is_referred_to() -> ColumnElement[bool]:
+    """Whether a row of any table still needs to know what became of the mail, as a reminder does."""
+    keys = (key for table in Base.metadata.tables.values() for key in table.foreign_keys)
+    referring = (key.parent for key in keys if key.target_fullname == "mail.id")
+    return or_(false(), *(exists().where(column == Mail.id) for column in referring))
 
 
 def try_now(db: Session, kind: str, now: datetime) -> list[int]:

@@ -14,8 +14,9 @@ Progress = Literal["none", "waiting", "reminded", "refused", "unknown"]
 
 
 def progress(mail_state: str | None, mail_ended_at: datetime | None, mail_expires_at: datetime | None) -> Progress:
-    """How far a loan's reminder has come, from the mail it is in; all None when the mail was forgotten long ago.
+    """How far a loan's reminder has come, from the mail it is in.
 
+    The outbox keeps that mail as long as the reminder; where it is gone (all None) silence is better than a second message.
     A mail that found no mail server for so long that it expired never left: the loan counts as not reminded.
     """
     match mail_state:

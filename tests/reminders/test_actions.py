@@ -184,6 +184,46 @@ def test_a_message_that_waited_in_vain_for_a_week_is_sent_anew(both: Library, bo
     assert deliver(with_mail(both, box.url)) == Delivered(sent=1)
 
 
+def a_year_of_rounds(library: Library) -> None:
+    """Time passes, and now and then the server tidies up."""
+    for _month in range(12):
+        library.clock.pass_time(days=30)
+        outbox.tidy(library.database, library.settings, library.clock())
+
+
+def test_a_message_that_never_left_can_be_sent_however_long_ago_that_was(both: Library, box: Postbox) -> None:
+    without = with_mail(both, None)
+    late_member(without)
+    remind(without)
+    a_year_of_rounds(without)
+    assert remind(without).messages == 1
+    assert deliver(with_mail(both, box.url)) == Delivered(sent=1)
+
+
+def test_a_refused_address_stays_refused_however_long_ago_that_was(both: Library, box: Postbox) -> None:
+    library = with_mail(both, box.url)
+    member_id = late_member(library, email="weg@example.org")
+    box.refuse["weg@example.org"] = "550 unknown"
+    remind(library)
+    deliver(library)
+    a_year_of_rounds(library)
+    with library.database.reading() as db:
+        assert overdue_by_member(db, make.TODAY)[0].is_refused
+    assert remind(library, again=True, member_ids=[member_id]).messages == 1
+
+
+def test_the_mail_of_a_returned_book_is_forgotten_like_any_other(both: Library, box: Postbox) -> None:
+    library = with_mail(both, box.url)
+    member_id = late_member(library)
+    remind(library)
+    deliver(library)
+    a_year_of_rounds(library)
+    assert [mail.state for mail in mails(library)] == ["sent"]
+    bring_back(library, member_id, 1)
+    a_year_of_rounds(library)
+    assert mails(library) == []
+
+
 def test_an_unknown_fate_is_never_tried_again(both: Library, box: Postbox) -> None:
     library = with_mail(both, box.url)
     box.hang_up_after_text = True
