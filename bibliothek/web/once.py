@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import JSON, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from bibliothek.db import Base
+from bibliothek.db import Base, has_many_writers
 from bibliothek.i18n import _
 from bibliothek.problems import Problem
 
@@ -71,20 +71,28 @@ def claim(db: Session, key: Key, now: datetime) -> Once | None:
     Raises KeyReused when it was claimed for another request.
     """
     forget(db, now)
-    if db.get_bind().dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert
+    while True:
+        if _insert(db, key, now):
+            return None
+        found = db.scalars(select(Once).where(_is(key)).with_for_update()).one_or_none()
+        # On PostgreSQL the first request may have given up since we met its row: then the key is free again.
+        if found:
+            return _look_at(db, key, found, now)
+
+
+def _insert(db: Session, key: Key, now: datetime) -> bool:
+    """Whether the key was free and is ours now."""
+    if has_many_writers(db.connection()):
+        from sqlalchemy.dialects.postgresql import insert
     else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+        from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
     row = {"created_at": now, "running_until": now + RUNNING, "body_hash": key.body_hash}
-    mine = db.execute(
-        insert(Once)
-        .values(scope=key.scope, key_hash=key.key_hash, **row)
-        .on_conflict_do_nothing()
-        .returning(Once.scope)
-    ).first()
-    if mine:
-        return None
-    found = db.scalars(select(Once).where(_is(key)).with_for_update()).one()
+    statement = insert(Once).values(scope=key.scope, key_hash=key.key_hash, **row).on_conflict_do_nothing()
+    return db.execute(statement.returning(Once.scope)).first() is not None
+
+
+def _look_at(db: Session, key: Key, found: Once, now: datetime) -> Once | None:
+    """What the row of somebody who claimed the key before us means for us, as `claim` says it."""
     if found.body_hash != key.body_hash:
         raise KeyReused
     if found.status is None and found.running_until < now:
