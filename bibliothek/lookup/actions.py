@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,7 +15,7 @@ from bibliothek.db import Database, has_many_writers
 from bibliothek.lookup.ask import LookupResult, look_up, put_together, read_stored, sources_from
 from bibliothek.lookup.models import StoredAnswer
 from bibliothek.lookup.record import Record
-from bibliothek.lookup.sources import SourceAnswer
+from bibliothek.lookup.sources import Source, SourceAnswer
 from bibliothek.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -25,20 +25,32 @@ KEPT = {"found": timedelta(days=180), "not_found": timedelta(days=7)}
 
 
 def find(database: Database, settings: Settings, isbn13: str, now: datetime) -> LookupResult:
-    """What is known about an ISBN; asks outside only where no stored answer is fresh. Takes at most 8 seconds.
+    """What is known about an ISBN; asks only sources whose answer is not stored and could matter. Takes at most 8 seconds.
 
     Holds no session while it waits. Raises NotAnIsbn for placeholders.
     """
     sources = sources_from(settings)
     with database.reading() as db:
         stored = fresh_answers(db, isbn13, now)
-    known = [answer for source in sources for answer in stored if answer.source == source.name]
-    if any(answer.records for answer in known) or (sources and len(known) == len(sources)):
-        return put_together(isbn13, [answer.source for answer in known], known)
-    result = look_up(isbn13, sources, now=now, late=partial(_keep_late, database, isbn13))
+    known = {answer.source: answer for answer in stored}
+    if _is_settled(sources, known):
+        answered = [source.name for source in sources if source.name in known]
+        return put_together(isbn13, answered, known.values())
+    missing = [source for source in sources if source.name not in known]
+    asked = look_up(isbn13, missing, now=now, late=partial(_keep_late, database, isbn13))
     with database.writing() as db:
-        keep(db, isbn13, result.answers)
-    return result
+        keep(db, isbn13, asked.answers)
+    return put_together(isbn13, [source.name for source in sources], [*known.values(), *asked.answers])
+
+
+def _is_settled(sources: Sequence[Source], known: Mapping[str, SourceAnswer]) -> bool:
+    """Whether no source need be asked: one has found the book and all that lead it have answered, or all have answered."""
+    for source in sources:
+        if source.name not in known:
+            return False
+        if known[source.name].records:
+            return True
+    return bool(sources)
 
 
 def fresh_answers(db: Session, isbn13: str, now: datetime) -> list[SourceAnswer]:

@@ -1,0 +1,83 @@
+"""What is stored is asked first, and what a source that leads did not say is asked again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bibliothek.lookup.actions import find
+from bibliothek.lookup.ask import LookupResult
+from tests.conftest import Library
+from tests.lookup.stand_in import StandIn
+
+POTTER = "9783551551672"
+ENGLISH = "9780439023481"
+FRENCH = "9782070291342"
+
+
+@pytest.fixture
+def asking(both: Library, sources: StandIn) -> Library:
+    return replace(both, settings=replace(both.settings, **sources.settings()))
+
+
+def ask(library: Library, isbn: str = POTTER) -> LookupResult:
+    return find(library.database, library.settings, isbn, library.clock())
+
+
+def asked(server: StandIn) -> list[str]:
+    """Who was asked since the last time."""
+    names = sorted(request.source for request in server.asked)
+    server.asked.clear()
+    return names
+
+
+def source_of(result: LookupResult) -> str | None:
+    return result.record.source if result.record else None
+
+
+def test_what_the_leading_source_found_is_asked_once_in_half_a_year(asking: Library, sources: StandIn) -> None:
+    assert source_of(ask(asking)) == "dnb"
+    assert asked(sources) == ["dnb", "openlibrary"]
+    asking.clock.pass_time(days=179)
+    assert source_of(ask(asking)) == "dnb"
+    assert asked(sources) == []
+    asking.clock.pass_time(days=2)
+    ask(asking)
+    assert asked(sources) == ["dnb", "openlibrary"]
+
+
+def test_a_helpers_answer_does_not_keep_the_leading_source_from_being_asked(asking: Library, sources: StandIn) -> None:
+    sources.behave("dnb", "error")
+    assert source_of(ask(asking)) == "openlibrary"
+    asked(sources)
+    assert source_of(ask(asking)) == "openlibrary"
+    assert asked(sources) == ["dnb"]
+    sources.behave("dnb")
+    result = ask(asking)
+    assert (source_of(result), result.sources) == ("dnb", (("dnb", "found"), ("openlibrary", "found")))
+    assert asked(sources) == ["dnb"]
+    assert source_of(ask(asking)) == "dnb"
+    assert asked(sources) == []
+
+
+def test_what_the_leading_source_did_not_know_it_is_asked_again_after_a_week(asking: Library, sources: StandIn) -> None:
+    assert source_of(ask(asking, ENGLISH)) == "openlibrary"
+    asked(sources)
+    asking.clock.pass_time(days=6)
+    assert source_of(ask(asking, ENGLISH)) == "openlibrary"
+    assert asked(sources) == []
+    asking.clock.pass_time(days=2)
+    assert source_of(ask(asking, ENGLISH)) == "openlibrary"
+    assert asked(sources) == ["dnb"]
+
+
+def test_who_answered_is_not_asked_again_because_another_did_not(asking: Library, sources: StandIn) -> None:
+    sources.behave("openlibrary", "error")
+    assert ask(asking, FRENCH).outcome == "unavailable"
+    asked(sources)
+    sources.behave("openlibrary")
+    assert ask(asking, FRENCH).outcome == "not_found"
+    assert asked(sources) == ["openlibrary"]
+    assert ask(asking, FRENCH).outcome == "not_found"
+    assert asked(sources) == []
