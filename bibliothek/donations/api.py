@@ -13,7 +13,7 @@ from bibliothek.catalogue.fields import Part, Person, TitleAnswer, TitleFields
 from bibliothek.copies.queries import shelf_by
 from bibliothek.donations import actions
 from bibliothek.i18n import _
-from bibliothek.lending.queries import availability
+from bibliothek.lending.queries import Availability, availability
 from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.isbn import book_isbn, hyphenated
 from bibliothek.lookup.record import Record
@@ -105,9 +105,10 @@ class SourcesAway(Problem):
 
 
 def donation_answer(call: Call, ids: dict[str, Any]) -> DonationAnswer:
-    title_ids = [ids["title"]]
-    answers = catalogue.title_answers(call.db, title_ids, availability(call.db, title_ids))
-    return DonationAnswer(ids["donation"], answers[0], CopyAnswer(ids["copy"]))
+    """The title as it is now, but with the copies that were counted when this one came in."""
+    counted = {ids["title"]: Availability(*ids["copies"])}
+    (title,) = catalogue.title_answers(call.db, [ids["title"]], counted)
+    return DonationAnswer(ids["donation"], title, CopyAnswer(ids["copy"]))
 
 
 def ask(call: Call, data: DonationIn) -> Record | int | None:
@@ -141,7 +142,10 @@ def donate(call: Call, asked: Record | int | None, data: JSONBody[DonationIn]) -
         taken = actions.take_in(call.db, _with_isbn(asked, data), donor, shelf, call.now, asked.origin())
     else:
         taken = actions.take_in(call.db, _fields(data), donor, shelf, call.now)
-    ids = {"donation": taken.donation.id, "title": taken.copy.title_id, "copy": taken.copy.code}
+    title_id = taken.copy.title_id
+    counted = availability(call.db, [title_id])[title_id]
+    copies = [counted.available, counted.total]
+    ids = {"donation": taken.donation.id, "title": title_id, "copy": taken.copy.code, "copies": copies}
     return Made(201, ids)
 
 

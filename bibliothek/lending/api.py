@@ -117,9 +117,9 @@ def _card(text: str) -> str:
 
 
 def return_answer(call: Call, ids: dict[str, Any]) -> ReturnAnswer:
-    """What came back, with its title as it is now."""
-    title_id = ids["title_id"]
-    (title,) = title_answers(call.db, [title_id], queries.availability(call.db, [title_id]))
+    """What came back, with its title as it is now, but with the copies that were counted then."""
+    counted = {ids["title_id"]: queries.Availability(*ids["copies"])}
+    (title,) = title_answers(call.db, [ids["title_id"]], counted)
     at = ids["returned_at"]
     return ReturnAnswer(ids["copy"], title, datetime.fromisoformat(at) if at else None, ids["already"], None)
 
@@ -130,11 +130,13 @@ def post_return(call: Call, data: JSONBody[ReturnCall]) -> Made:
     copy = copy_ref(call.db, data.copy)
     back = actions.give_back(call.db, copy, call.now)
     at = queries.last_return(call.db, copy.id) if back.already else call.now.astimezone(UTC)
+    counted = queries.availability(call.db, [copy.title_id])[copy.title_id]
     return Made(
         200,
         {
             "copy": copy.code,
             "title_id": copy.title_id,
+            "copies": [counted.available, counted.total],
             "already": back.already,
             "returned_at": at.isoformat() if at else None,
         },

@@ -40,6 +40,13 @@ def test_an_isbn_becomes_a_title_with_a_copy(program: Client) -> None:
     assert (copy["state"], copy["available"]) == ("intake", True)
 
 
+def test_a_repeated_request_gets_the_same_answer_though_more_copies_came(program: Client) -> None:
+    first = donate(program, "k", title="Zine")
+    with program.library.database.writing() as db:
+        make.copy(db, db.get_one(Title, first.json()["title"]["id"]))
+    assert donate(program, "k", title="Zine").json() == first.json()
+
+
 def test_what_the_source_said_is_kept_as_it_came(program: Client) -> None:
     donate(program, isbn=ISBN)
     with program.library.database.reading() as db:

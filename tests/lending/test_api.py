@@ -133,6 +133,14 @@ def test_a_repeated_request_does_a_thing_once(desk: Desk, both: Library) -> None
         assert len(db.scalars(select(Loan)).all()) == 1
 
 
+def test_a_repeated_return_gets_the_same_answer_though_the_book_is_away_again(desk: Desk) -> None:
+    back = {"idempotency-key": "k"}
+    first = desk.give_back(desk.copies[0], **back)
+    desk.lend(desk.copies[0], desk.cards[0])
+    assert first.json()["title"]["available"] == 1
+    assert desk.give_back(desk.copies[0], **back).json() == first.json()
+
+
 def test_listing_open_loans(desk: Desk) -> None:
     desk.lend(desk.copies[1], desk.cards[0])
     answer = desk.client.get("/api/v1/loans").json()
