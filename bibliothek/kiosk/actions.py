@@ -1,13 +1,15 @@
 """What can be done with tablets, and the one scan field: whatever is scanned, `scan` knows what to do.
 
-Each runs inside the caller's one transaction. The table of all scans stands in docs/librarian.md.
+Each runs inside the caller's one transaction, which locks the tablet first, then a copy, then a member.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 
 import msgspec
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.queries import bylines
@@ -16,8 +18,8 @@ from bibliothek.codes import Scanned, read
 from bibliothek.copies.queries import MisreadCode, UnknownCopy
 from bibliothek.i18n import _
 from bibliothek.kiosk import queries, rules
-from bibliothek.kiosk.models import Device
-from bibliothek.kiosk.rules import Answer, LastScan, MemberId, Row
+from bibliothek.kiosk.models import Device, GivenAnswer
+from bibliothek.kiosk.rules import Answer, LastScan, MemberId, Moment, Row
 from bibliothek.lending import actions as lending
 from bibliothek.lending.queries import AtDesk, at_desk, at_desk_by_loan
 from bibliothek.lookup.scan import read_scan
@@ -26,6 +28,7 @@ from bibliothek.problems import Invalid
 from bibliothek.tokens import hashed, new_token
 
 LONGEST_NAME = 60
+JUST_NOW = timedelta(0)
 
 
 class BadTabletName(Invalid):
@@ -54,7 +57,7 @@ def enrol(db: Session, name: str, now: datetime, token: str | None = None) -> st
 
 def rename(db: Session, device_id: int, name: str) -> Device:
     """Raises NoSuchTablet, BadTabletName."""
-    device = queries.tablet(db, device_id)
+    device = queries.tablet_for_change(db, device_id)
     device.name = clean_name(name)
     db.flush()
     return device
@@ -62,7 +65,7 @@ def rename(db: Session, device_id: int, name: str) -> Device:
 
 def revoke(db: Session, device_id: int, now: datetime) -> Device:
     """From now on the device is an ordinary browser again. Raises NoSuchTablet."""
-    device = queries.tablet(db, device_id)
+    device = queries.tablet_for_change(db, device_id)
     device.revoked_at = now
     _return_asked(db, device, now)
     _forget_member(device)
@@ -83,23 +86,47 @@ def clean_name(text: str) -> str:
 # ---- Scanning ----
 
 
-def scan(db: Session, device_id: int, text: str, number: str, now: datetime, today: date) -> Answer:
-    """Do what is to be done with whatever was scanned; `number` names this scan when the page sends it again.
+def scan(
+    db: Session, device_id: int, text: str, number: str, now: datetime, today: date, age: timedelta = JUST_NOW
+) -> Answer:
+    """Do what is to be done with whatever was scanned, `age` ago.
 
-    Never refuses: what cannot be understood is an answer, too.
+    Sent again with the same `number` it gets the same answer for a day, and nothing is done twice. Never refuses: what
+    cannot be understood is an answer, too.
     """
     device = queries.device_for_change(db, device_id)
     scanned = read_scan(text)
     code = hashed(f"{scanned.kind} {scanned.value}")
-    last = queries.last_scan(device)
-    if last and last.is_repeated_by(number, code, now):
-        return last.answer
-    settled = _settle(db, device, scanned, now)
-    answer = _answer(db, device, scanned, now, today)
+    moment = Moment(now, age)
+    return _once(
+        db,
+        device,
+        f"{number} {code}" if number else "",
+        now,
+        lambda: queries.just_answered(device, code, now) or _scan(db, device, scanned, code, moment, today),
+    )
+
+
+def _scan(db: Session, device: Device, scanned: Scanned, code: str, moment: Moment, today: date) -> Answer:
+    settled = _settle(db, device, scanned, moment.now)
+    answer = _answer(db, device, scanned, moment, today)
     if settled:
         answer = msgspec.structs.replace(answer, settled=settled)
-    _remember(device, LastScan(number, code, now, answer))
-    _go_on(device, now)
+    _remember(device, LastScan(code, moment.now, answer))
+    _go_on(device, moment)
+    return answer
+
+
+def _once(db: Session, device: Device, number: str, now: datetime, do: Callable[[], Answer]) -> Answer:
+    """What `do` answers, or answered the first time it was asked for under this number; without one it is always done."""
+    number_hash = hashed(number)
+    given = queries.given_answer(db, device.id, number_hash) if number else None
+    if given:
+        return given
+    answer = do()
+    if number:
+        text = msgspec.json.encode(answer).decode()
+        db.add(GivenAnswer(device_id=device.id, number_hash=number_hash, answer=text, given_at=now))
     db.flush()
     return answer
 
@@ -117,14 +144,14 @@ def look_at(db: Session, text: str) -> Answer:
         return Answer("unknown", what="text")
 
 
-def _answer(db: Session, device: Device, scanned: Scanned, now: datetime, today: date) -> Answer:
+def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today: date) -> Answer:
     if rules.is_somebodys_card(scanned.kind, scanned.value):
         _forget_member(device)
     match scanned.kind:
         case "copy":
-            return _copy(db, device, scanned.value, now, today)
+            return _copy(db, device, scanned.value, moment, today)
         case "card":
-            return _card(db, device, scanned.value, now)
+            return _card(db, device, scanned.value, moment)
         case "isbn":
             return queries.isbn_answer(db, scanned.value)
         case "shelf":
@@ -134,27 +161,27 @@ def _answer(db: Session, device: Device, scanned: Scanned, now: datetime, today:
     return Answer("unknown", what="text")
 
 
-def _card(db: Session, device: Device, code: str, now: datetime) -> Answer:
+def _card(db: Session, device: Device, code: str, moment: Moment) -> Answer:
     try:
         member = member_ref(db, code)
     except UnknownCard:
         return Answer("unknown", what="card")
     device.member_id = member.id
-    device.member_until = now + rules.SESSION_LASTS
+    device.member_until = moment.at + rules.SESSION_LASTS
     return Answer("card")
 
 
-def _copy(db: Session, device: Device, code: str, now: datetime, today: date) -> Answer:
+def _copy(db: Session, device: Device, code: str, moment: Moment, today: date) -> Answer:
     try:
         copy = at_desk(db, code)
     except UnknownCopy:
         return Answer("unknown", what="copy", code=code)
-    member_id = queries.member_here(device, now)
+    member_id = queries.member_here(device, moment.at)
     if member_id is None:
-        return _without_card(db, copy, now)
+        return _about(db, "late", copy) if queries.has_left(device, moment) else _without_card(db, copy, moment.now)
     if copy.on_loan:
-        return _on_loan(db, device, copy, member_id, now)
-    return _lend(db, device, copy, member_id, now, today)
+        return _on_loan(db, device, copy, member_id, moment.now)
+    return _lend(db, device, copy, member_id, moment, today)
 
 
 def _without_card(db: Session, copy: AtDesk, now: datetime) -> Answer:
@@ -175,12 +202,12 @@ def _on_loan(db: Session, device: Device, copy: AtDesk, member_id: int, now: dat
     return _about(db, "other", copy)
 
 
-def _lend(db: Session, device: Device, copy: AtDesk, member_id: int, now: datetime, today: date) -> Answer:
+def _lend(db: Session, device: Device, copy: AtDesk, member_id: int, moment: Moment, today: date) -> Answer:
     try:
-        lent = lending.lend(db, copy, MemberId(member_id), now, today)
+        lent = lending.lend(db, copy, MemberId(member_id), moment.now, today)
     except lending.CopyOnLoan:
         # Somebody else was quicker by a blink: what lies on the desk has changed.
-        return _on_loan(db, device, at_desk(db, copy.code), member_id, now)
+        return _on_loan(db, device, at_desk(db, copy.code), member_id, moment.now)
     except lending.CopyWithdrawn:
         return _about(db, "withdrawn", copy)
     return _about(db, "lent", copy, due_on=lent.loan.due_on)
@@ -194,35 +221,64 @@ def _about(db: Session, kind: str, copy: AtDesk, due_on: date | None = None) -> 
 # ---- Buttons ----
 
 
-def bring_back(db: Session, device_id: int, code: str, loan_id: int, now: datetime, by_itself: bool = False) -> Answer:
-    """The button "zurückgeben", or (`by_itself`) nobody touched anything for 10 s. Ends only the loan asked about."""
+def bring_back(
+    db: Session,
+    device_id: int,
+    code: str,
+    loan_id: int,
+    now: datetime,
+    by_itself: bool = False,
+    age: timedelta = JUST_NOW,
+) -> Answer:
+    """The button "zurückgeben", or (`by_itself`) nobody touched anything for 10 s. Ends only the loan asked about.
+
+    `age` as in `scan`.
+    """
     device = queries.device_for_change(db, device_id)
     copy = at_desk(db, code)
     lending.give_back(db, copy, now, loan_id)
-    return _pressed(db, device, _about(db, "returned", copy), now, by_itself)
+    return _pressed(db, device, _about(db, "returned", copy), None if by_itself else Moment(now, age))
 
 
-def take_along(db: Session, device_id: int, code: str, loan_id: int, now: datetime, today: date) -> Answer:
-    """The button "ich nehme es mit": the book in the hand is right, so the loan before is ended and a new one begins."""
+def take_along(
+    db: Session,
+    device_id: int,
+    code: str,
+    loan_id: int,
+    now: datetime,
+    today: date,
+    number: str = "",
+    age: timedelta = JUST_NOW,
+) -> Answer:
+    """The button "ich nehme es mit": the book in the hand is right, so the loan before is ended and a new one begins.
+
+    `number` and `age` as in `scan`.
+    """
     device = queries.device_for_change(db, device_id)
+    press = f"{number} take along {code} {loan_id}" if number else ""
+    return _once(db, device, press, now, lambda: _take_along(db, device, code, loan_id, Moment(now, age), today))
+
+
+def _take_along(db: Session, device: Device, code: str, loan_id: int, moment: Moment, today: date) -> Answer:
     copy = at_desk(db, code)
-    member_id = queries.member_here(device, now)
+    member_id = queries.member_here(device, moment.at)
     if member_id is None:
         # The card is needed once more; the question stays open, so the book is returned if nobody comes.
         return _about(db, "expired", copy)
     try:
-        lent = lending.take_over(db, copy, MemberId(member_id), now, today, loan_id)
+        lent = lending.take_over(db, copy, MemberId(member_id), moment.now, today, loan_id)
     except lending.CopyOnLoan:
-        return _on_loan(db, device, at_desk(db, code), member_id, now)
-    return _pressed(db, device, _about(db, "lent", copy, due_on=lent.loan.due_on), now)
+        return _on_loan(db, device, at_desk(db, code), member_id, moment.now)
+    return _pressed(db, device, _about(db, "lent", copy, due_on=lent.loan.due_on), moment)
 
 
-def stay(db: Session, device_id: int, now: datetime) -> Answer | None:
+def stay(db: Session, device_id: int, now: datetime, age: timedelta = JUST_NOW) -> Answer | None:
     """Somebody touched the screen: their session goes on. Returns what was said last, None when nobody is here."""
     device = queries.device_for_change(db, device_id)
-    if queries.member_here(device, now) is None:
+    moment = Moment(now, age)
+    if queries.member_here(device, moment.at) is None:
         return None
-    device.member_until = now + rules.SESSION_LASTS
+    _go_on(device, moment)
     device.asked_until = now + rules.QUESTION_LASTS if device.asked_loan_id else None
     db.flush()
     last = queries.last_scan(device)
@@ -238,20 +294,36 @@ def end(db: Session, device_id: int, now: datetime) -> None:
 
 
 def forget_sessions(db: Session, now: datetime) -> None:
-    """Forget sessions that nobody ended, because a tablet was switched off: each round of the server does."""
+    """Forget sessions that nobody ended, because a tablet was switched off, and old answers: each round of the server does."""
     for device in queries.left_behind(db, now):
-        end(db, device.id, now)
+        _return_asked(db, device, now)
+        if queries.is_over(device, now):
+            # `member_until` stays: it tells a scan that arrives even later that somebody's card counted.
+            device.member_id = device.last_scan = None
+    db.execute(delete(GivenAnswer).where(GivenAnswer.given_at < now - rules.ANSWERS_KEPT))
+    db.flush()
 
 
-def _pressed(db: Session, device: Device, answer: Answer, now: datetime, by_itself: bool = False) -> Answer:
-    """The answer to a button; touching counts as being here."""
+def forget_member(db: Session, member_id: int) -> None:
+    """Forget somebody who is to be erased, at every tablet.
+
+    Comes before their row is locked: a scan locks its tablet first and the member last, and so does whoever erases.
+    """
+    for device in queries.devices_for_change(db):
+        if device.member_id == member_id:
+            _forget_member(device)
+    db.flush()
+
+
+def _pressed(db: Session, device: Device, answer: Answer, moment: Moment | None) -> Answer:
+    """The answer to a button; touching counts as being here. `moment` is None when nobody touched anything."""
     device.asked_loan_id = device.asked_until = None
     last = queries.last_scan(device)
     if last:
         # The same book scanned again at once is answered like the button.
         _remember(device, msgspec.structs.replace(last, answer=answer))
-    if not by_itself:
-        _go_on(device, now)
+    if moment:
+        _go_on(device, moment)
     db.flush()
     return answer
 
@@ -260,12 +332,12 @@ def _remember(device: Device, last: LastScan) -> None:
     device.last_scan = msgspec.json.encode(last).decode()
 
 
-def _go_on(device: Device, now: datetime) -> None:
-    """A running session gets its full time again; one whose time is up is forgotten."""
-    if queries.member_here(device, now) is None:
-        device.member_id = device.member_until = None
+def _go_on(device: Device, moment: Moment) -> None:
+    """A running session gets its full time again; whoever's time is up is forgotten."""
+    if device.member_until is None or queries.member_here(device, moment.at) is None:
+        device.member_id = None
     else:
-        device.member_until = now + rules.SESSION_LASTS
+        device.member_until = max(device.member_until, moment.at + rules.SESSION_LASTS)
 
 
 def _settle(db: Session, device: Device, scanned: Scanned, now: datetime) -> str | None:

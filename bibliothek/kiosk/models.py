@@ -13,9 +13,11 @@ from bibliothek.db import Base
 class Device(Base):
     """A shared tablet.
 
-    Whose card was scanned last is kept here, on the server, and only for seconds (`member_until`); so is the last scan with
-    its answer (`last_scan`, JSON of rules.LastScan), because the same scan sent twice is answered alike. `asked_loan_id` is
-    the loan of somebody else about whose book the tablet asks: bring it back, or take it along?
+    Whose card was scanned last is kept here, on the server. It counts until `member_until`; where nobody ended the session, it
+    stays for minutes more (rules.LATEST), for what was scanned in time and arrives late. `member_until` alone names nobody and
+    stays, so that a still later scan is known for one. The last scan with its answer (`last_scan`, JSON of rules.LastScan)
+    is there for a scanner that reads twice. `asked_loan_id` is the loan of somebody else about whose book the tablet asks:
+    bring it back, or take it along?
     """
 
     __tablename__ = "device"
@@ -30,3 +32,18 @@ class Device(Base):
     last_scan: Mapped[str | None]
     asked_loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id", ondelete="SET NULL"))
     asked_until: Mapped[datetime | None]
+
+
+class GivenAnswer(Base):
+    """What was answered to a scan or button (JSON of rules.Answer, which names no member), kept for a day.
+
+    `number_hash` is made of the number that the page gave it, random and kept nowhere, and of what was scanned: it tells
+    neither.
+    """
+
+    __tablename__ = "given_answer"
+
+    device_id: Mapped[int] = mapped_column(ForeignKey("device.id", ondelete="CASCADE"), primary_key=True)
+    number_hash: Mapped[str] = mapped_column(primary_key=True)
+    answer: Mapped[str]
+    given_at: Mapped[datetime] = mapped_column(index=True)

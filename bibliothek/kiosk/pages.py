@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
@@ -12,8 +13,9 @@ from msgspec import Meta
 from bibliothek.catalogue.queries import recent
 from bibliothek.i18n import _
 from bibliothek.kiosk import actions, queries
-from bibliothek.kiosk.rules import Answer
+from bibliothek.kiosk.rules import Answer, age_of
 from bibliothek.kiosk.words import said
+from bibliothek.library.queries import library_for_change
 from bibliothek.members.actions import end_session
 from bibliothek.members.sign_in import token_for_press
 from bibliothek.tokens import hashed, new_token
@@ -51,29 +53,33 @@ def kiosk(visit: Visit, exemplar: FromQuery[str] = "") -> Page:
 
 @action("/kiosk", Audience.KIOSK)
 def scan(visit: Visit) -> Page:
-    """Whatever was scanned. It is done when this answers, and the same number sent again gets the same answer."""
-    number = visit.field("nummer")[:100]
-    return _panel(visit, actions.scan(visit.db, _device(visit), visit.field("scan"), number, visit.now, visit.today))
+    """Whatever was scanned. It is done when this answers, and the same number sent again gets the same answer for a day."""
+    text = visit.field("scan")
+    answer = actions.scan(visit.db, _device(visit), text, _number(visit), visit.now, visit.today, _age(visit))
+    return _panel(visit, answer)
 
 
 @action("/kiosk/zurueck", Audience.KIOSK)
 def bring_back(visit: Visit) -> Page:
     """The book shown is brought back; `von_selbst` when nobody touched anything."""
     form, by_itself = visit.read(CopyForm), bool(visit.field("von_selbst"))
-    return _panel(visit, actions.bring_back(visit.db, _device(visit), form.copy, form.loan, visit.now, by_itself))
+    answer = actions.bring_back(visit.db, _device(visit), form.copy, form.loan, visit.now, by_itself, _age(visit))
+    return _panel(visit, answer)
 
 
 @action("/kiosk/mitnehmen", Audience.KIOSK)
 def take_along(visit: Visit) -> Page:
     """Whoever stands here takes along what was on loan to somebody else."""
     form = visit.read(CopyForm)
-    return _panel(visit, actions.take_along(visit.db, _device(visit), form.copy, form.loan, visit.now, visit.today))
+    number, age = _number(visit), _age(visit)
+    answer = actions.take_along(visit.db, _device(visit), form.copy, form.loan, visit.now, visit.today, number, age)
+    return _panel(visit, answer)
 
 
 @action("/kiosk/weiter", Audience.KIOSK)
 def stay(visit: Visit) -> Page:
     """Somebody touched the screen: their time starts anew."""
-    return _panel(visit, actions.stay(visit.db, _device(visit), visit.now))
+    return _panel(visit, actions.stay(visit.db, _device(visit), visit.now, _age(visit)))
 
 
 @action("/kiosk/fertig", Audience.KIOSK)
@@ -89,14 +95,25 @@ def _device(visit: Visit) -> int:
     return visit.asker.device_id
 
 
+def _number(visit: Visit) -> str:
+    """What the page calls this scan or press, however often it has to send it."""
+    return visit.field("nummer")[:100]
+
+
+def _age(visit: Visit) -> timedelta:
+    """How long the page had to wait for the network."""
+    return age_of(visit.field("alter"))
+
+
 def _panel(visit: Visit, answer: Answer | None) -> Page:
     """The answer with whoever stands here; for htmx and scan.js only this part of the page."""
     device = queries.device(visit.db, _device(visit))
+    here = queries.here(visit.db, device, visit.now)
     return visit.page(
         "kiosk/kiosk.html",
         fragment="kiosk/_result.html",
-        result=said(answer) if answer else None,
-        session=queries.here(visit.db, device, visit.now),
+        result=said(answer, here is not None) if answer else None,
+        session=here,
         question=queries.question(visit.db, device, visit.now),
         newest=[] if visit.wants_fragment else recent(visit.db, SPINES),
         number=new_token(),
@@ -124,6 +141,8 @@ def enrol(visit: Visit) -> Redirect:
     kit = visit.kit
     token = token_for_press(kit.secret_key, "tablet", visit.field("once"))
     with kit.database.writing() as db:
+        # Of two presses at once the second waits here, and then sees what the first did.
+        library_for_change(db)
         if not queries.enrolled(db, hashed(token)):
             require(Audience.LIBRARIANS, visit.asker)
             actions.enrol(db, visit.field("name"), visit.now, token)

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from bibliothek.catalogue.queries import bylines, titles_by_isbn
 from bibliothek.copies.queries import UnknownShelf, copies_on, count_copies_on, shelf_by
 from bibliothek.i18n import _
-from bibliothek.kiosk.models import Device
-from bibliothek.kiosk.rules import MOST_ROWS, Answer, LastScan, Row
+from bibliothek.kiosk.models import Device, GivenAnswer
+from bibliothek.kiosk.rules import LATEST, MOST_ROWS, Answer, LastScan, Moment, Row
 from bibliothek.lending.models import Borrower
 from bibliothek.lending.queries import AtDesk, at_desk_by_loan, availability
 from bibliothek.members.models import Member
@@ -66,9 +66,9 @@ def devices(db: Session) -> Sequence[Device]:
     return db.scalars(select(Device).where(Device.revoked_at.is_(None)).order_by(Device.id.desc())).all()
 
 
-def tablet(db: Session, device_id: int) -> Device:
-    """A tablet that may be used. Raises NoSuchTablet."""
-    found = db.get(Device, device_id) if 0 < device_id <= LARGEST_ID else None
+def tablet_for_change(db: Session, device_id: int) -> Device:
+    """A tablet that may be used, its row locked. Raises NoSuchTablet."""
+    found = db.get(Device, device_id, with_for_update=True) if 0 < device_id <= LARGEST_ID else None
     if found is None or found.revoked_at is not None:
         raise NoSuchTablet
     return found
@@ -84,9 +84,19 @@ def device_for_change(db: Session, device_id: int) -> Device:
     return db.get_one(Device, device_id, with_for_update=True)
 
 
-def member_here(device: Device, now: datetime) -> int | None:
-    """The member whose card counts on this tablet now."""
-    return device.member_id if device.member_until and device.member_until > now else None
+def devices_for_change(db: Session) -> Sequence[Device]:
+    """All tablets there ever were, their rows locked: nothing is scanned anywhere until the transaction ends."""
+    return db.scalars(select(Device).order_by(Device.id).with_for_update()).all()
+
+
+def member_here(device: Device, at: datetime) -> int | None:
+    """The member whose card counts, or counted, on this tablet at that moment."""
+    return device.member_id if device.member_until and device.member_until > at else None
+
+
+def has_left(device: Device, moment: Moment) -> bool:
+    """Whether somebody's card counted when this was scanned, but it came so late that nobody knows any more whose."""
+    return device.member_until is not None and moment.claimed < device.member_until <= moment.now
 
 
 _NAME_AND_LOANS = select(
@@ -112,14 +122,35 @@ def last_scan(device: Device) -> LastScan | None:
     return msgspec.json.decode(device.last_scan, type=LastScan) if device.last_scan else None
 
 
+def just_answered(device: Device, code: str, now: datetime) -> Answer | None:
+    """The answer to the scan of the same code (its hash) a blink ago."""
+    last = last_scan(device)
+    return last.answer if last and last.code == code and last.is_fresh(now) else None
+
+
+def given_answer(db: Session, device_id: int, number_hash: str) -> Answer | None:
+    """What this tablet was answered before to the scan or button with this number."""
+    given = db.get(GivenAnswer, (device_id, number_hash))
+    return msgspec.json.decode(given.answer, type=Answer) if given else None
+
+
 def left_behind(db: Session, now: datetime) -> Sequence[Device]:
     """Tablets whose last session or question was never ended, though its time is up. Their rows are locked.
 
-    One that is just being used is left out: it looks after itself, and to wait for it could be to wait for each other.
+    A session is over for good only when nothing scanned in it can still arrive (`is_over`). A tablet that is just being used
+    is left out: it looks after itself, and to wait for it could be to wait for each other.
     """
-    asks_nobody = Device.member_until.is_(None) & (Device.asked_until < now)
-    query = select(Device).where((Device.member_until < now) | asks_nobody)
-    return db.scalars(query.with_for_update(skip_locked=True)).all()
+    until = Device.member_until
+    knows_somebody = Device.member_id.is_not(None) | Device.last_scan.is_not(None)
+    is_left = knows_somebody & (until.is_(None) | (until <= now - LATEST))
+    asks_nobody = (Device.asked_until < now) & (until.is_(None) | (until < now))
+    return db.scalars(select(Device).where(is_left | asks_nobody).with_for_update(skip_locked=True)).all()
+
+
+def is_over(device: Device, now: datetime) -> bool:
+    """Whether nothing that was scanned in the last session can still count for it."""
+    last = last_scan(device)
+    return (device.member_until is None or device.member_until <= now - LATEST) and not (last and last.is_fresh(now))
 
 
 def isbn_answer(db: Session, isbn: str) -> Answer:

@@ -9,12 +9,33 @@ import msgspec
 # Somebody's card counts for this long after their last scan: details for 10 s, then a countdown of 20 s.
 SESSION_LASTS = timedelta(seconds=30)
 DETAILS_LAST = timedelta(seconds=10)
+# What was scanned in time may arrive this much later, over bad Wi-Fi, and still counts for whose card it was.
+LATEST = timedelta(minutes=2)
+# A scan sent again within this time gets the answer it got first.
+ANSWERS_KEPT = timedelta(days=1)
 # The same code within this time is one scan: hands shake, scanners repeat themselves.
 SAME_SCAN = timedelta(seconds=3)
 # Nobody touches the screen for this long: the book that is on loan to somebody else was brought back.
 QUESTION_LASTS = timedelta(seconds=10)
 # Titles of a shelf or an ISBN that fit on the screen.
 MOST_ROWS = 6
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """When a scan or press arrived (`now`), and how long before it was made, as the page says."""
+
+    now: datetime
+    age: timedelta = timedelta(0)
+
+    @property
+    def claimed(self) -> datetime:
+        """When it was made, if the page is right. Enough to do nothing, not enough to do something."""
+        return self.now - self.age
+
+    @property
+    def at(self) -> datetime:
+        """The moment that decides whose card counts: no page can claim one longer ago than LATEST."""
+        return self.now - min(self.age, LATEST)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -54,16 +75,22 @@ class MemberId(msgspec.Struct, frozen=True):
 
 
 class LastScan(msgspec.Struct, frozen=True):
-    """The last scan of a tablet: `number` is what the page called it, `code` the hash of what was scanned."""
+    """The last scan of a tablet, made `at`: `code` is the hash of what was scanned."""
 
-    number: str
     code: str
     at: datetime
     answer: Answer
 
-    def is_repeated_by(self, number: str, code: str, now: datetime) -> bool:
-        """The same scan once more: sent again because no answer came, or read twice by a quick scanner."""
-        return code == self.code and (now - self.at < SAME_SCAN or (number != "" and number == self.number))
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether the same code, scanned now, would be the same scan: read twice by a quick scanner."""
+        return now - self.at < SAME_SCAN
+
+
+def age_of(text: str) -> timedelta:
+    """How old the page says a scan is, in milliseconds; 0 for whatever is no such number, at most a day."""
+    if not (text.isascii() and text.isdigit()):
+        return timedelta(0)
+    return min(timedelta(milliseconds=int(text[:12])), timedelta(days=1))
 
 
 def is_somebodys_card(kind: str, value: str) -> bool:

@@ -27,21 +27,31 @@ class Said:
     answer: Answer
 
 
-def said(answer: Answer) -> Said:
-    """`answer` in the language of the moment."""
+def said(answer: Answer, someone_here: bool) -> Said:
+    """`answer` in the language of the moment; `someone_here` says whether anybody's card counts now."""
     is_list = answer.kind == "shelf" or len(answer.rows) > 1
     notes = (_("„{title}“ ist zurückgegeben.", title=answer.settled),) if answer.settled else ()
     return Said(
-        result=RESULT.get(answer.kind, "look"),
+        result="look" if _card_came_late(answer, someone_here) else RESULT.get(answer.kind, "look"),
         kind=answer.kind,
         word=_word(answer),
-        text=_text(answer),
+        text=_too_late(answer) if _card_came_late(answer, someone_here) else _text(answer),
         due_on=answer.due_on,
         row=answer.rows[0] if answer.rows and not is_list else None,
         rows=answer.rows if is_list else (),
         notes=notes,
         answer=answer,
     )
+
+
+def _card_came_late(answer: Answer, someone_here: bool) -> bool:
+    return answer.kind == "card" and not someone_here
+
+
+def _too_late(answer: Answer) -> str:
+    if answer.kind == "card":
+        return _("Die Verbindung war unterbrochen, und deine Zeit ist um. Scanne deine Karte noch einmal.")
+    return _("Die Verbindung war unterbrochen. Es ist nichts geändert. Scanne deine Karte noch einmal, dann das Buch.")
 
 
 def _word(answer: Answer) -> str:
@@ -60,6 +70,8 @@ def _word(answer: Answer) -> str:
             return _("Noch verliehen")
         case "expired":
             return _("Karte, bitte")
+        case "late":
+            return _("Zu spät angekommen")
         case "title":
             return _("Haben wir") if answer.rows else _("Noch nicht hier")
         case "shelf":
@@ -87,6 +99,8 @@ def _text(answer: Answer) -> str | None:
             return _("Es ist noch für jemand anderen eingetragen. Bringst du es zurück, oder nimmst du es mit?")
         case "expired":
             return _("Deine Zeit war um. Scanne deine Karte noch einmal, dann das Buch.")
+        case "late":
+            return _too_late(answer)
         case "title":
             return _title(answer)
         case "shelf":

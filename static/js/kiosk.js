@@ -10,6 +10,7 @@
   const keys = document.getElementById("keys");
   const SESSION_MS = 30000;
   const COUNTDOWN_MS = 20000;
+  const END = "/kiosk/fertig";
   // An answer to nobody in particular stays this long.
   const ANSWER_MS = 15000;
   let timers = [];
@@ -25,19 +26,21 @@
   function scanned(text) {
     const now = Date.now();
     // While the network was away somebody else may have come: what they scan is not for the one before.
-    if (line.length && now - lastScanAt > SESSION_MS) line.add("/kiosk/fertig", {});
+    if (line.length && now - lastScanAt > SESSION_MS) line.add(END, {});
     lastScanAt = now;
     line.add(form.action, { scan: text, nummer: window.scanning.number() });
   }
 
   function show(html, item) {
+    // The screen was emptied when the end was sent; what arrived late since then is still to be read.
+    if (item.url === END) return;
     result.innerHTML = html;
     result.scrollTop = 0;
     input.focus({ preventScroll: true });
-    watch(item.at);
+    watch(item.sent);
   }
 
-  // What happens by itself after an answer. Its times count from the moment `since` when it was scanned or pressed.
+  // What happens by itself after an answer. The seconds that the server says are left count from `since`, when it was asked.
   function watch(since) {
     for (const timer of timers) clearTimeout(timer);
     timers = [];
@@ -49,7 +52,7 @@
       at(end - COUNTDOWN_MS, hideDetails);
       at(end, end_);
     } else if (result.querySelector("[data-result]") && !question) {
-      at(since + ANSWER_MS, showNobody);
+      at(Date.now() + ANSWER_MS, showNobody);
     }
   }
 
@@ -64,7 +67,7 @@
 
   function end_() {
     showNobody();
-    line.add("/kiosk/fertig", {});
+    line.add(END, {});
   }
 
   function showNobody() {
@@ -85,10 +88,12 @@
     event.preventDefault();
     const pressed = event.target;
     const fields = Object.fromEntries(new FormData(pressed));
-    if (pressed.hasAttribute("data-ends")) showNobody();
-    else for (const button of result.querySelectorAll("button")) button.disabled = true;
-    if (fields.scan) fields.nummer = window.scanning.number();
-    line.add(pressed.action, fields);
+    fields.nummer = window.scanning.number();
+    if (pressed.hasAttribute("data-ends")) end_();
+    else {
+      for (const button of result.querySelectorAll("button")) button.disabled = true;
+      line.add(pressed.action, fields);
+    }
     input.focus({ preventScroll: true });
   });
 

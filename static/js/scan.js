@@ -1,6 +1,6 @@
 // The scan field: reads a keyboard wedge or a typing person, and sends one thing after the other.
 // What was scanned is never lost while the page is open: it waits in line, is sent again when the network is away, and
-// carries a number, so that the server does it once.
+// carries a number, so that the server does it once, and its age, so that it counts for whoever stood there.
 "use strict";
 
 (() => {
@@ -16,18 +16,20 @@
   const number = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-  // Sends what it is given in order. `say(state)` gets "", "slow" or "lost"; `show(html, item)` each answer.
+  // Sends what it is given in order. `say(state)` gets "", "slow" or "lost"; `show(html, item)` each answer, with the moments
+  // when its item was scanned (`at`) and sent (`sent`, in milliseconds).
   function line(say, show) {
     const waiting = [];
     let running = false;
 
     async function attempt(item) {
       const slow = setTimeout(() => say("slow"), SLOW_MS);
+      item.sent = Date.now();
       try {
         const response = await fetch(item.url, {
           method: "POST",
           headers: { "HX-Request": "true" },
-          body: new URLSearchParams(item.fields),
+          body: new URLSearchParams({ ...item.fields, alter: Math.max(0, item.sent - item.at) }),
           credentials: "same-origin",
           signal: AbortSignal.timeout(GIVE_UP_MS),
         });

@@ -169,6 +169,25 @@ def test_an_answer_that_got_lost_on_the_way_is_given_again(tablet: Tablet) -> No
     assert tablet.borrowed() == []
 
 
+def test_a_book_scanned_in_time_is_lent_and_said_after_the_network_was_away(tablet: Tablet) -> None:
+    with_clock(tablet)
+    tablet.scan(tablet.card)
+    tablet.expect("card")
+    tablet.page.route("**/kiosk", lambda route: route.abort("connectionrefused"))
+    tablet.scan(tablet.copies[0])
+    expect(tablet.page.locator("#scan-status")).to_contain_text("Keine Verbindung")
+    tablet.pass_time(45)
+    expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
+    tablet.page.unroute("**/kiosk")
+    with tablet.page.expect_response("**/kiosk/fertig"):
+        tablet.pass_time(5)
+    tablet.expect("lent")
+    assert NAME not in tablet.page.content()
+    assert tablet.borrowed() == [tablet.copies[0]]
+    tablet.pass_time(16)
+    expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
+
+
 def test_nobodys_name_stays_on_the_screen(tablet: Tablet) -> None:
     with_clock(tablet)
     tablet.scan(tablet.card)
