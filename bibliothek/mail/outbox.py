@@ -238,8 +238,16 @@ def cancel(mail: Mail, now: datetime) -> None:
         setattr(mail, name, None)
 
 
+def take_back(mail: Mail, now: datetime) -> None:
+    """A mail that waits is not to be sent any more. One that is just leaving is emptied, too, and nobody will know its fate."""
+    leaving = mail.state == "sending"
+    cancel(mail, now)
+    if leaving:
+        mail.state = "unknown"
+
+
 def _note(database: Database, mail_id: int, result: Result, now: datetime) -> int:
-    """Write down what became of a claimed mail. 0 when it was given up as lost in the meantime."""
+    """Write down what became of a claimed mail. 0 when it was given up as lost or taken back in the meantime."""
     if result.outcome is Outcome.LATER:
         return _postpone(database, [mail_id], "sending", now, result.reason or "")
     with database.writing() as db:

@@ -151,12 +151,19 @@ def remove_member(db: Session, member_id: int, now: datetime) -> None:
 
 
 def new_card(db: Session, member: Member, now: datetime, seed: bytes | None = None) -> str:
-    """A new card for `member`; the ones before stop working. Returns its code, which is kept only as a hash.
+    """A new card for `member`; the one before stops working. Returns its code, which is kept only as a hash.
 
-    The same `seed` gives the same code: for the repeated answer of one API request.
+    The same `seed` gives the same code, and no second card: for the repeated answer of one API request, for a button
+    pressed twice. Raises NoSuchMember for somebody who was erased just now.
     """
-    db.execute(update(Card).where(Card.member_id == member.id, Card.revoked_at.is_(None)).values(revoked_at=now))
+    # Of two at once the second waits, and then revokes the first one's card.
+    locked = select(Member.id).where(Member.id == member.id).with_for_update(key_share=True)
+    if db.scalar(locked) is None:
+        raise queries.NoSuchMember
     code = codes.new_card_code(seed)
+    if seed and db.scalar(select(exists().where(Card.code_hash == hashed(code)))):
+        return code
+    db.execute(update(Card).where(Card.member_id == member.id, Card.revoked_at.is_(None)).values(revoked_at=now))
     db.add(Card(member_id=member.id, code_hash=hashed(code), created_at=now))
     db.flush()
     return code
@@ -165,7 +172,7 @@ def new_card(db: Session, member: Member, now: datetime, seed: bytes | None = No
 def start_session(db: Session, member: Member, now: datetime, token: str | None = None) -> str:
     """A new session for a browser; returns the cookie's value. Never continues an old one (session fixation).
 
-    `token`, where given, is a fresh one of `rules.token_for_press`.
+    `token`, where given, is a fresh one of `sign_in.token_for_press`.
     """
     token = token or new_token()
     db.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now))
@@ -229,10 +236,13 @@ def _flush(db: Session) -> None:
 
 
 def _redirect_mails(db: Session, member: Member, now: datetime) -> None:
-    """Mails that still wait go to the new address; without one, and for sign-in links, they do not go at all."""
-    waiting = select(Mail).where(Mail.member_id == member.id, Mail.state == "pending").with_for_update()
-    for mail in db.scalars(waiting):
+    """Mails that still wait go to the new address; without one, and for sign-in links, they do not go at all.
+
+    So do those that are just leaving: the mail server may say "later".
+    """
+    waiting = select(Mail).where(Mail.member_id == member.id, Mail.state.in_(("pending", "sending")))
+    for mail in db.scalars(waiting.order_by(Mail.id).with_for_update()):
         if member.email is None or mail.kind == SIGN_IN_MAIL:
-            outbox.cancel(mail, now)
+            outbox.take_back(mail, now)
         else:
             mail.address = member.email
