@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bibliothek.i18n import _
 from bibliothek.problems import Problem
+from bibliothek.web.field_errors import field_errors
 from bibliothek.web.routes import respond, speak
 from bibliothek.web.sign_in import NOBODY, Audience, NotForYou, SignInFirst, bearer_token, require
 from bibliothek.web.visit import Kit, Visit
@@ -66,7 +67,7 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     problem = Problem(_sentence(status))
     problem.status, problem.code = status, _CODES.get(status, "refused")
     if isinstance(error, ValidationException) and error.extra and is_api(request):
-        problem.more["errors"] = _fields(error.extra)
+        problem.more["errors"] = field_errors(error.extra, request.route_handler)
     return answer(request, problem, error.headers)
 
 
@@ -186,13 +187,6 @@ def _sentence(status: int) -> str:
         415: _("In dieser Form lässt sich die Anfrage nicht lesen. Erwartet wird application/json."),
         422: _("Die Angaben passen nicht. Prüfe die genannten Felder."),
     }.get(status, _("Die Anfrage ist nicht lesbar."))
-
-
-def _fields(extra: Any) -> dict[str, str]:
-    """Which fields a JSON body got wrong, from Litestar's list of `{message, key}`."""
-    if not isinstance(extra, list):
-        return {}
-    return {str(item.get("key", "body")): str(item.get("message", "")) for item in extra if isinstance(item, dict)}
 
 
 HANDLERS: dict[Any, Any] = {
