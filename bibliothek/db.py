@@ -120,7 +120,9 @@ def open_database(url: str | None, sqlite_file: Path | None, threads: int = THRE
             pool_pre_ping=True,
             hide_parameters=True,
         )
-        return Database(engine.execution_options(postgresql_readonly=True), engine)
+        # A page asks several times and must get answers that fit together, as SQLite gives them anyway. Reading never fails so.
+        reader = engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+        return Database(reader, engine)
     if sqlite_file is None:
         raise ValueError("either a PostgreSQL address or a SQLite file is needed")
     sqlite_file.parent.mkdir(parents=True, exist_ok=True)
