@@ -17,6 +17,7 @@ from bibliothek.codes import read
 from bibliothek.copies import actions, queries
 from bibliothek.copies.queries import LARGEST_ID, MisreadCode, UnknownCopy, UnknownShelf
 from bibliothek.i18n import _, format_date
+from bibliothek.labels.fields import PrintForm
 from bibliothek.labels.pdf import ShelfText, shelf_labels
 from bibliothek.labels.sheets import SHEETS, sheet_named
 from bibliothek.lending import actions as lending
@@ -25,7 +26,7 @@ from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, on_loan
 from bibliothek.library.queries import library
 from bibliothek.members.queries import MemberRef
 from bibliothek.problems import Invalid
-from bibliothek.web.routes import action, page
+from bibliothek.web.routes import action, errand, page
 from bibliothek.web.sign_in import Audience, read_cookie
 from bibliothek.web.visit import Answer, File, Page, Redirect, Visit
 
@@ -209,14 +210,6 @@ def rename_shelf(visit: Visit, shelf_id: FromPath[int]) -> Redirect:
     return visit.redirect("/verwaltung/regale", _("Das Regal heißt jetzt „{name}“.", name=shelf.name))
 
 
-class LabelsForm(msgspec.Struct):
-    """Which shelves' labels to print where: `start` is the first free place of the sheet."""
-
-    codes: list[str]
-    sheet: str
-    start: Annotated[int, Meta(ge=1, le=200)]
-
-
 class NoShelfChosen(Invalid):
     """Nothing was ticked."""
 
@@ -226,20 +219,18 @@ class NoShelfChosen(Invalid):
         super().__init__(_("Bitte wähle mindestens ein Regal aus."))
 
 
-@action("/verwaltung/regale/etiketten", Audience.LIBRARIANS, again=shelves)
+@errand("/verwaltung/regale/etiketten", Audience.LIBRARIANS, again=shelves)
 def print_labels(visit: Visit) -> File:
-    """The labels of the chosen shelves as PDF."""
-    form = visit.read(LabelsForm)
+    """The labels of the chosen shelves as PDF. Drawing holds no session."""
+    form = visit.read(PrintForm)
     if not form.codes:
         raise NoShelfChosen
-    chosen = [queries.shelf_by(visit.db, code) for code in dict.fromkeys(form.codes)]
-    pdf = shelf_labels(
-        [ShelfText(shelf.code, shelf.name) for shelf in chosen],
-        sheet_named(form.sheet),
-        base_url=visit.settings.base_url,
-        library=library(visit.db).name,
-        start=form.start,
-    )
+    with visit.kit.database.reading() as db:
+        chosen = [queries.shelf_by(db, code) for code in dict.fromkeys(form.codes)]
+        name = library(db).name
+    labels = [ShelfText(shelf.code, shelf.name) for shelf in chosen]
+    sheet = sheet_named(form.sheet)
+    pdf = shelf_labels(labels, sheet, base_url=visit.settings.base_url, library=name, start=form.start)
     return File(pdf, "application/pdf", "regaletiketten.pdf")
 
 

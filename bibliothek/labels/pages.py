@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
 from litestar import Router
 
 from bibliothek.copies import queries as copies
-from bibliothek.labels.actions import print_labels
-from bibliothek.labels.pdf import NothingToPrint
-from bibliothek.labels.sheets import SHEETS, sheet_named
+from bibliothek.labels.actions import MOST, print_labels
+from bibliothek.labels.fields import PrintForm
+from bibliothek.labels.sheets import SHEETS
 from bibliothek.library.queries import library
-from bibliothek.web.routes import action, page
+from bibliothek.web.routes import errand, page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import File, Page, Visit
-
-MOST = 500
-
-
-class PrintForm(msgspec.Struct):
-    """What to print where: `start` is the first free place of the sheet, 1 in the upper left corner."""
-
-    codes: list[str]
-    sheet: str
-    start: Annotated[int, msgspec.Meta(ge=1, le=200)]
 
 
 @page("/etiketten", Audience.LIBRARIANS)
@@ -44,21 +31,12 @@ def labels(visit: Visit) -> Page:
     )
 
 
-@action("/etiketten", Audience.LIBRARIANS, again=labels)
+@errand("/etiketten", Audience.LIBRARIANS, again=labels)
 def print_sheet(visit: Visit) -> File:
     """The chosen labels as PDF. They leave the queue; printing the same again is always possible."""
     form = visit.read(PrintForm)
-    if not form.codes:
-        raise NothingToPrint
-    pdf = print_labels(
-        visit.db,
-        form.codes,
-        sheet_named(form.sheet),
-        form.start,
-        base_url=visit.settings.base_url,
-        library=library(visit.db).name,
-        now=visit.now,
-    )
+    base_url = visit.settings.base_url
+    pdf = print_labels(visit.kit.database, form.codes, form.sheet, form.start, base_url=base_url, now=visit.now)
     return File(pdf, "application/pdf", "etiketten.pdf")
 
 
