@@ -83,6 +83,8 @@ def set_up(visit: Visit) -> Answer:
 
 def _open(visit: Visit, form: SetUpForm, session: str) -> None:
     with visit.kit.database.writing() as db:
+        # Of two presses at once the second waits here, and then sees the session that the first began.
+        queries.library_for_change(db)
         if sign_in.begun_just_now(db, session, visit.now):
             return
         admin = members.set_up(db, form.library, form.name, form.email, visit.now)

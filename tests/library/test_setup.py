@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from bibliothek.codes import ALPHABET
-from bibliothek.library import queries, rules
+from bibliothek.library import pages, queries, rules
 from bibliothek.members import actions as members
 from bibliothek.members.models import Member
 from bibliothek.members.queries import has_admin
@@ -159,6 +161,29 @@ def test_pressing_twice_signs_in_even_if_the_first_answer_was_lost(both: Library
         client.cookies.clear()
         assert fill_in(client, right_code(both), once=once).url.path == "/verwaltung"
         assert client.get("/konto", follow_redirects=False).status_code == 200
+    assert count_members(both) == 1
+
+
+def test_two_presses_at_once_both_sign_in(both: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up, together = members.set_up, Barrier(2)
+    check = pages._checked_form
+
+    def check_together(visit: Any) -> Any:
+        form = check(visit)
+        together.wait(5)
+        return form
+
+    def set_up_slowly(*given: Any) -> Any:
+        time.sleep(0.2)
+        return set_up(*given)
+
+    monkeypatch.setattr(pages, "_checked_form", check_together)
+    monkeypatch.setattr(members, "set_up", set_up_slowly)
+    with both.client() as client:
+        once = once_of(client.get("/einrichten").text)
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda _: fill_in(client, right_code(both), once=once), range(2)))
+        assert [answer.url.path for answer in answers] == ["/verwaltung", "/verwaltung"]
     assert count_members(both) == 1
 
 
