@@ -161,7 +161,7 @@ def new_card(db: Session, member: Member, now: datetime, seed: bytes | None = No
     if db.scalar(locked) is None:
         raise queries.NoSuchMember
     code = codes.new_card_code(seed)
-    if seed and db.scalar(select(exists().where(Card.code_hash == hashed(code)))):
+    if seed and db.scalar(select(exists().where(Card.code_hash == hashed(code), Card.member_id == member.id))):
         return code
     db.execute(update(Card).where(Card.member_id == member.id, Card.revoked_at.is_(None)).values(revoked_at=now))
     db.add(Card(member_id=member.id, code_hash=hashed(code), created_at=now))

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek import codes
 from bibliothek.i18n import _
+from bibliothek.kiosk.actions import forget_member
 from bibliothek.labels.pdf import CardText, member_cards
 from bibliothek.labels.qr import qr_svg
 from bibliothek.lending.queries import loans_of
@@ -21,6 +22,7 @@ from bibliothek.members import actions, queries, rules, sign_in
 from bibliothek.members.fields import Address, Name, Role
 from bibliothek.members.models import ROLES, Member
 from bibliothek.problems import Invalid, Problem
+from bibliothek.tokens import hashed
 from bibliothek.web.network import public_address
 from bibliothek.web.routes import action, errand, page
 from bibliothek.web.sign_in import SESSION, Asker, Audience
@@ -147,6 +149,7 @@ def change_member(visit: Visit, member_id: FromPath[int]) -> Answer:
 @action(f"{ONE}/loeschen", Audience.LIBRARIANS, again=member_page)
 def remove_member(visit: Visit, member_id: FromPath[int]) -> Answer:
     name = _mine(visit, member_id).name
+    forget_member(visit.db, member_id)
     actions.remove_member(visit.db, member_id, visit.now)
     return visit.redirect(LIST, _("{name} ist gelöscht.", name=name))
 
@@ -185,7 +188,7 @@ def print_card(visit: Visit, member_id: FromPath[int]) -> Answer:
 def print_cards(visit: Visit) -> Answer:
     """New cards as PDF for the members that were ticked, or for all who have none."""
     if visit.field("wer") == "ohne":
-        return _cards(visit, lambda db: queries.without_card(db, MOST_CARDS))
+        return _cards(visit, lambda db: [*queries.without_card(db, MOST_CARDS), *_printed_just_now(visit, db)])
     ticked = [int(value) for value in visit.fields.get("mitglied", []) if NUMBER.fullmatch(value)]
     return _cards(visit, lambda db: queries.members_by_id(db, ticked[:MOST_CARDS]))
 
@@ -193,15 +196,44 @@ def print_cards(visit: Visit) -> Answer:
 def _cards(visit: Visit, choose: Callable[[Session], Sequence[Member]]) -> File:
     """The PDF is drawn before the old cards are revoked, and without a session: it takes a second."""
     with visit.kit.database.reading() as db:
-        seeds = {member.id: (member.name, secrets.token_bytes(32)) for member in choose(db)}
-    if not seeds:
+        chosen = choose(db)
+        seeds = _seeds(visit, db, [member.id for member in chosen])
+    if not chosen:
         raise Invalid(_("Kreuze zuerst an, wer eine Karte bekommen soll."))
-    texts = [CardText(codes.new_card_code(seed), name) for name, seed in seeds.values()]
+    texts = [CardText(codes.new_card_code(seeds[member.id]), member.name) for member in chosen]
     pdf = member_cards(texts, library=visit.library.name if visit.library else "")
     with visit.kit.database.writing() as db:
-        for member_id, (_name, seed) in seeds.items():
-            actions.new_card(db, queries.member(db, member_id), visit.now, seed)
+        # In one order, so that two who print for the same members do not wait for each other.
+        for member_id in sorted(seeds):
+            actions.new_card(db, queries.member(db, member_id), visit.now, seeds[member_id])
     return File(pdf, "application/pdf", _("Mitgliedskarten") + ".pdf")
+
+
+def _seeds(visit: Visit, db: Session, member_ids: Sequence[int]) -> dict[int, bytes]:
+    """What each member's new card is made of.
+
+    Pressed twice, the button draws the same cards twice: either PDF may be the one that stays on the screen. Pressed later
+    on the same page, it makes new ones.
+    """
+    seeds = {member_id: _seed_of_press(visit, member_id) for member_id in member_ids}
+    hashes = {hashed(codes.new_card_code(seed)): member_id for member_id, seed in seeds.items()}
+    for card in queries.cards_with(db, hashes):
+        if card.revoked_at or card.created_at <= visit.now - rules.DOUBLE_PRESS:
+            seeds[hashes[card.code_hash]] = secrets.token_bytes(32)
+    return seeds
+
+
+def _seed_of_press(visit: Visit, member_id: int) -> bytes:
+    return sign_in.token_for_press(visit.kit.secret_key, "card", visit.field("once"), str(member_id)).encode()
+
+
+def _printed_just_now(visit: Visit, db: Session) -> list[Member]:
+    """Members who got their card from the first press of this very button."""
+    return [
+        member
+        for member, code_hash in queries.new_cards(db, visit.now - rules.DOUBLE_PRESS)
+        if code_hash == hashed(codes.new_card_code(_seed_of_press(visit, member.id)))
+    ]
 
 
 # ---- Who may do what to whom ----

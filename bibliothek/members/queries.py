@@ -175,6 +175,18 @@ def with_card(db: Session, ids: Collection[int]) -> dict[int, datetime]:
     return {member_id: made for member_id, made in rows if member_id is not None}
 
 
+def cards_with(db: Session, code_hashes: Collection[str]) -> Sequence[Card]:
+    """The cards with these codes, valid or not."""
+    return db.scalars(select(Card).where(Card.code_hash.in_(code_hashes))).all()
+
+
+def new_cards(db: Session, since: datetime) -> Sequence[tuple[Member, str]]:
+    """Members whose valid card was made after `since`, with the hash of its code, by name."""
+    query = select(Member, Card.code_hash).join(Card, Card.member_id == Member.id)
+    made = query.where(Card.revoked_at.is_(None), Card.created_at > since).order_by(Member.sort_name, Member.id)
+    return [(member, code_hash) for member, code_hash in db.execute(made)]
+
+
 def without_card(db: Session, limit: int = 500) -> Sequence[Member]:
     """Members who have no valid card, by name."""
     has = exists().where(Card.member_id == Member.id, Card.revoked_at.is_(None))

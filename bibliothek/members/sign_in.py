@@ -159,7 +159,7 @@ def new_link(db: Session, member: Member, now: datetime, lasts: timedelta = LINK
 def use_link(db: Session, link: str, session: str, now: datetime) -> Entry:
     """Let in whoever opened the link: their browser's new cookie is `session`. Of two at once one gets in.
 
-    `session` is a fresh token; that of the same press twice (rules.token_for_press) is let in again. Raises LinkSpent.
+    `session` is a fresh token; that of the same press twice (`token_for_press`) is let in again. Raises LinkSpent.
     """
     this_one = SignIn.link_hash == hashed(link)
     row = db.execute(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek.copies.models import Copy
@@ -218,3 +220,41 @@ def test_a_first_admin_from_the_terminal_ends_the_first_run_too(both: Library) -
     with both.database.writing() as db:
         actions.add_member(db, "Mitglied 2", None, "admin", NOW)
     assert not set_up(1)
+
+
+def test_of_two_cards_printed_at_once_one_is_valid(both: Library) -> None:
+    with both.database.writing() as db:
+        member = make.member(db)
+
+    def print_card(_number: int) -> str:
+        with both.database.writing() as db:
+            code = actions.new_card(db, queries.member(db, member.id), NOW)
+            time.sleep(0.05)
+            return code
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(print_card, range(4)))) == 4
+    with both.database.reading() as db:
+        assert len(db.scalars(select(Card).where(Card.revoked_at.is_(None))).all()) == 1
+
+
+def test_the_database_itself_refuses_a_second_valid_card(db: Session) -> None:
+    member = make.member(db)
+    actions.new_card(db, member, NOW)
+    db.add(Card(member_id=member.id, code_hash="x", created_at=NOW))
+    with pytest.raises(IntegrityError):
+        db.flush()
+
+
+def test_the_same_seed_makes_one_card(db: Session) -> None:
+    member = make.member(db)
+    assert actions.new_card(db, member, NOW, b"s" * 16) == actions.new_card(db, member, NOW, b"s" * 16)
+    card = db.scalars(select(Card)).one()
+    assert card.revoked_at is None
+
+
+def test_nobody_who_was_erased_gets_a_card(db: Session) -> None:
+    member = make.member(db)
+    actions.remove_member(db, member.id, NOW)
+    with pytest.raises(queries.NoSuchMember):
+        actions.new_card(db, member, NOW)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
 
-from bibliothek.members import queries
+from bibliothek.labels.pdf import CardText
+from bibliothek.members import pages, queries
 from bibliothek.members.models import Card, Member
+from bibliothek.tokens import hashed
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
+from tests.members.mails import once_of
 
 LIST = "/verwaltung/mitglieder"
 
@@ -232,6 +237,71 @@ def test_cards_of_several_members_come_as_one_pdf(both: Library, people: dict[st
         answer = client.submit(f"{LIST}/karten")
         assert answer.status_code == 422
         assert "Kreuze zuerst an" in answer.text
+
+
+def valid_cards(library: Library) -> set[str]:
+    with library.database.reading() as db:
+        return set(db.scalars(select(Card.code_hash).where(Card.revoked_at.is_(None))))
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """The hashes of the codes on each PDF that is drawn from now on."""
+    pdfs: list[set[str]] = []
+
+    def member_cards(texts: list[CardText], library: str) -> bytes:
+        pdfs.append({hashed(text.code) for text in texts})
+        time.sleep(0.05)
+        return b"%PDF"
+
+    monkeypatch.setattr(pages, "member_cards", member_cards)
+    return pdfs
+
+
+def test_a_card_printed_twice_by_one_press_is_one_card(
+    both: Library, people: dict[str, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pdfs, path = drawn(monkeypatch), f"{LIST}/{people['member'].id}"
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        once = once_of(client.get(path).text.partition("/karte")[2])
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda _: client.submit(f"{path}/karte", once=once), range(2)))
+        answers.append(client.submit(f"{path}/karte", once=once))
+        assert {answer.content for answer in answers} == {b"%PDF"}
+    assert pdfs == [valid_cards(both)] * 3
+    with both.database.reading() as db:
+        assert db.scalar(select(func.count()).select_from(Card)) == 1
+
+
+@pytest.mark.parametrize("by_two_threads", [True, False])
+def test_cards_for_all_who_have_none_printed_twice_by_one_press_are_the_same(
+    both: Library, people: dict[str, Member], monkeypatch: pytest.MonkeyPatch, by_two_threads: bool
+) -> None:
+    pdfs = drawn(monkeypatch)
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        once = once_of(client.get(LIST).text.partition("/karten")[2])
+        with ThreadPoolExecutor(2 if by_two_threads else 1) as pool:
+            answers = list(pool.map(lambda _: client.submit(f"{LIST}/karten", wer="ohne", once=once), range(2)))
+        assert [answer.status_code for answer in answers] == [200, 200]
+    assert pdfs == [valid_cards(both)] * 2
+    assert len(pdfs[0]) == len(people)
+
+
+def test_a_page_left_open_prints_a_new_card(
+    both: Library, people: dict[str, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pdfs, path = drawn(monkeypatch), f"{LIST}/{people['member'].id}/karte"
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        client.submit(path, once="x" * 43)
+        both.clock.pass_time(minutes=2)
+        client.submit(path, once="x" * 43)
+        assert pdfs[0] != pdfs[1] == valid_cards(both)
+        client.submit(path, once="y" * 43)
+        client.submit(path, once="x" * 43)
+    assert pdfs[-1] == valid_cards(both)
+    assert len(set(map(frozenset, pdfs))) == 4
 
 
 def test_a_shown_qr_signs_in_the_phone_that_scans_it(both: Library, people: dict[str, Member]) -> None:
