@@ -14,6 +14,7 @@ from litestar.params import FromPath, JSONBody
 
 from bibliothek import codes
 from bibliothek.i18n import _
+from bibliothek.kiosk.actions import forget_member
 from bibliothek.members import actions, queries, rules
 from bibliothek.members.fields import Role
 from bibliothek.problems import Problem
@@ -68,6 +69,7 @@ def post_member(call: Call, data: JSONBody[MemberCall]) -> Made:
 def delete_member(call: Call, member_id: FromPath[int]) -> Made:
     """Erase a member. 409 while they have books at home, 403 for librarians and admins."""
     _refuse_unless_member(call, queries.member(call.db, member_id).role)
+    forget_member(call.db, member_id)
     actions.remove_member(call.db, member_id, call.now)
     return Made(204)
 
