@@ -454,7 +454,7 @@ def verify() -> int:
         from bibliothek.operations.verify import verify as check
 
         with library.database.reading() as db:
-            findings = check(db)
+            findings = check(db, datetime.now(UTC))
     for finding in findings:
         click.echo(f"{'fehlt ' if finding.broken else 'stimmt'}  {_(finding.invariant)}")
         for row in finding.broken[:SHOWN]:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import exists, func, select, text
+from sqlalchemy import exists, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
 from bibliothek.catalogue import search
 from bibliothek.copies.models import Copy, PaperCode, Shelf
 from bibliothek.i18n import N_
+from bibliothek.kiosk.models import Device
+from bibliothek.kiosk.queries import last_scan
 from bibliothek.lending.models import Borrower, Loan
+from bibliothek.library.models import Library
 from bibliothek.mail.models import Mail
+from bibliothek.members.models import Card, Member
+from bibliothek.operations import shape
 from bibliothek.reminders import queries as reminders
 
 SHOWN = 20
+A_DAY = timedelta(days=1)
+TABLETS_FORGET = N_("Kein Tablet weiß nach einem Tag noch, wer davor stand")
 
 
 @dataclass(frozen=True)
@@ -27,9 +35,10 @@ class Finding:
     broken: list[str]
 
 
-def verify(db: Session) -> list[Finding]:
+def verify(db: Session, now: datetime) -> list[Finding]:
     """Check every invariant. Reads only; on a million titles it takes minutes, not seconds."""
-    return [Finding(name, check(db)) for name, check in CHECKS.items()]
+    findings = [Finding(name, check(db)) for name, check in CHECKS.items()]
+    return [*findings, Finding(TABLETS_FORGET, _tablets_that_remember(db, now))]
 
 
 def _file_is_sound(db: Session) -> list[str]:
@@ -39,6 +48,10 @@ def _file_is_sound(db: Session) -> list[str]:
     pages = [row[0] for row in db.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]
     keys = [f"{row[0]} {row[1]} → {row[2]}" for row in db.execute(text("PRAGMA foreign_key_check"))]
     return pages + keys
+
+
+def _library_is_there(db: Session) -> list[str]:
+    return [] if db.scalar(select(Library.id)) else ["library 1"]
 
 
 def _one_open_loan(db: Session) -> list[str]:
@@ -53,12 +66,26 @@ def _open_loans_have_a_borrower(db: Session) -> list[str]:
 
 def _closed_loans_lead_to_nobody(db: Session) -> list[str]:
     query = select(Loan.id).join(Borrower, Borrower.loan_id == Loan.id).where(Loan.returned_at.is_not(None))
-    return [f"loan {loan_id}" for loan_id in db.scalars(query)] + reminders.check(db)
+    return [f"loan {loan_id}" for loan_id in db.scalars(query)]
+
+
+def _one_valid_card(db: Session) -> list[str]:
+    twice = select(Card.member_id).where(Card.member_id.is_not(None), Card.revoked_at.is_(None))
+    return [f"member {id_}" for id_ in db.scalars(twice.group_by(Card.member_id).having(func.count() > 1))]
+
+
+def _waiting_mails_go_to_their_members(db: Session) -> list[str]:
+    query = (
+        select(Mail.id)
+        .outerjoin(Member, Member.id == Mail.member_id)
+        .where(Mail.state.in_(("pending", "sending")), Mail.address.is_distinct_from(Member.email))
+    )
+    return [f"mail {mail_id}" for mail_id in db.scalars(query)]
 
 
 def _ended_mails_are_empty(db: Session) -> list[str]:
     ended = Mail.state.in_(("sent", "unknown", "failed", "cancelled"))
-    kept = Mail.address.is_not(None) | Mail.member_id.is_not(None) | Mail.text.is_not(None) | Mail.html.is_not(None)
+    kept = or_(*(part.is_not(None) for part in (Mail.address, Mail.member_id, Mail.subject, Mail.text, Mail.html)))
     return [f"mail {mail_id}" for mail_id in db.scalars(select(Mail.id).where(ended, kept))]
 
 
@@ -75,13 +102,36 @@ def _withdrawn_copies_are_nowhere(db: Session) -> list[str]:
     return [f"copy {copy_id}" for copy_id in db.scalars(query)]
 
 
+def _labelled_copies_are_active(db: Session) -> list[str]:
+    query = select(Copy.id).where(Copy.labelled_at.is_not(None), Copy.state == "intake")
+    return [f"copy {copy_id}" for copy_id in db.scalars(query)]
+
+
+def _tablets_that_remember(db: Session, now: datetime) -> list[str]:
+    knows = Device.member_id.is_not(None) | Device.last_scan.is_not(None)
+    return [f"tablet {device.id}" for device in db.scalars(select(Device).where(knows)) if _is_old(device, now)]
+
+
+def _is_old(device: Device, now: datetime) -> bool:
+    """A server forgets within minutes; one that was just switched off has had no time to."""
+    scanned = last_scan(device)
+    moments = [device.member_until, scanned.at if scanned else None]
+    return max((moment for moment in moments if moment), default=device.enrolled_at) < now - A_DAY
+
+
 CHECKS: dict[str, Callable[[Session], list[str]]] = {
     N_("Die Datenbank ist heil"): _file_is_sound,
+    N_("Die Datenbank setzt alle ihre Regeln durch"): shape.check,
+    N_("Die Einstellungen der Bibliothek sind da"): _library_is_there,
     N_("Jedes Exemplar ist höchstens einmal verliehen"): _one_open_loan,
     N_("Jede offene Ausleihe gehört zu einem Mitglied"): _open_loans_have_a_borrower,
     N_("Keine beendete Ausleihe führt zu einem Mitglied"): _closed_loans_lead_to_nobody,
+    N_("Erinnerungen gelten offenen Ausleihen und gehen an deren Mitglied"): reminders.check,
+    N_("Jedes Mitglied hat höchstens eine gültige Karte"): _one_valid_card,
+    N_("Wartende Nachrichten gehen an die Adresse ihres Mitglieds"): _waiting_mails_go_to_their_members,
     N_("Erledigte Nachrichten sind geleert"): _ended_mails_are_empty,
     N_("Jeder gedruckte Code ist richtig und gehört zu einer Sache"): _codes_are_right_and_single,
     N_("Kein ausgesondertes Exemplar ist verliehen"): _withdrawn_copies_are_nowhere,
+    N_("Jedes Exemplar mit Etikett ist aufgenommen"): _labelled_copies_are_active,
     N_("Die Suche weiß, was im Katalog steht"): search.check_index,
 }

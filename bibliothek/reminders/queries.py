@@ -154,11 +154,12 @@ def waiting_reason(db: Session) -> tuple[int, str | None]:
 def check(db: Session) -> list[str]:
     """What breaks the promise that reminders are about open loans and go to their borrowers, as `bibliothek verify` says it."""
     returned = select(Reminder.loan_id).join(Loan, Loan.id == Reminder.loan_id).where(Loan.returned_at.is_not(None))
+    waiting = Mail.state.in_(("pending", "sending"))
     astray = (
         select(Mail.id)
         .join(Reminder, Reminder.mail_id == Mail.id)
         .join(Borrower, Borrower.loan_id == Reminder.loan_id)
-        .where((Mail.member_id != Borrower.member_id) | (Mail.kind != KIND))
+        .where((waiting & Mail.member_id.is_distinct_from(Borrower.member_id)) | (Mail.kind != KIND))
         .distinct()
     )
     return [f"reminder of loan {loan_id}" for loan_id in db.scalars(returned)] + [

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.models import Title
 from bibliothek.copies.models import Copy
+from bibliothek.kiosk import actions as kiosk
+from bibliothek.kiosk.models import Device
 from bibliothek.lending import actions as lending
 from bibliothek.lending.models import Borrower, Loan
+from bibliothek.mail import outbox
+from bibliothek.mail.message import Message
+from bibliothek.mail.models import Mail
+from bibliothek.members.models import Card
 from bibliothek.operations.verify import verify
+from bibliothek.tokens import hashed
 from tests import make
 
 
 def broken(db: Session) -> list[str]:
     db.flush()
-    return [finding.invariant for finding in verify(db) if finding.broken]
+    return [finding.invariant for finding in verify(db, make.NOW) if finding.broken]
 
 
 def test_a_library_in_use_is_sound(db: Session) -> None:
@@ -34,7 +43,23 @@ def test_two_open_loans_of_a_copy_are_found(db: Session) -> None:
     db.add(second)
     db.flush()
     db.add(Borrower(loan_id=second.id, member_id=make.member(db).id))
-    assert broken(db) == ["Jedes Exemplar ist höchstens einmal verliehen"]
+    assert broken(db) == ["Die Datenbank setzt alle ihre Regeln durch", "Jedes Exemplar ist höchstens einmal verliehen"]
+
+
+def test_two_valid_cards_of_a_member_are_found(db: Session) -> None:
+    member = make.member(db)
+    make.card(db, member)
+    db.execute(text("DROP INDEX one_valid_card_per_member"))
+    db.add(Card(member_id=member.id, code_hash="other", created_at=make.NOW))
+    assert broken(db) == [
+        "Die Datenbank setzt alle ihre Regeln durch",
+        "Jedes Mitglied hat höchstens eine gültige Karte",
+    ]
+
+
+def test_a_library_without_settings_is_found(db: Session) -> None:
+    db.execute(text("DELETE FROM library"))
+    assert broken(db) == ["Die Einstellungen der Bibliothek sind da"]
 
 
 def test_an_open_loan_without_borrower_is_found(db: Session) -> None:
@@ -65,3 +90,52 @@ def test_a_title_that_the_search_does_not_know_is_found(db: Session) -> None:
 def test_a_wrong_code_is_found(db: Session, code: str) -> None:
     db.execute(text("INSERT INTO paper_code (code, issued_at) VALUES (:code, :now)"), {"code": code, "now": make.NOW})
     assert broken(db) == ["Jeder gedruckte Code ist richtig und gehört zu einer Sache"]
+
+
+def waiting_mail(db: Session) -> Mail:
+    member = make.member(db)
+    message = Message("s", "t", "h")
+    return outbox.queue(
+        db, kind="greeting", member_id=member.id, address=member.email or "", message=message, now=make.NOW
+    )
+
+
+@pytest.mark.parametrize("change", [{"address": "fremd@example.org"}, {"member_id": None}])
+def test_a_waiting_mail_to_somebody_else_is_found(db: Session, change: dict[str, str | None]) -> None:
+    mail = waiting_mail(db)
+    assert broken(db) == []
+    db.execute(update(Mail).where(Mail.id == mail.id).values(**change))
+    assert broken(db) == ["Wartende Nachrichten gehen an die Adresse ihres Mitglieds"]
+
+
+def test_an_ended_mail_that_kept_its_subject_is_found(db: Session) -> None:
+    mail = waiting_mail(db)
+    outbox.cancel(mail, make.NOW)
+    assert broken(db) == []
+    mail.subject = "Grüße"
+    assert broken(db) == ["Erledigte Nachrichten sind geleert"]
+
+
+def test_a_copy_with_a_label_that_is_still_in_intake_is_found(db: Session) -> None:
+    make.copy(db).labelled_at = make.NOW
+    assert broken(db) == ["Jedes Exemplar mit Etikett ist aufgenommen"]
+
+
+@pytest.mark.parametrize("hours", [None, 25])
+def test_a_tablet_that_still_knows_somebody_of_yesterday_is_found(db: Session, hours: int | None) -> None:
+    token = kiosk.enrol(db, "Eingang", make.NOW - timedelta(days=30))
+    device = db.scalars(select(Device).where(Device.token_hash == hashed(token))).one()
+    device.member_id, device.member_until = make.member(db).id, make.NOW - timedelta(hours=23)
+    assert broken(db) == []
+    device.member_until = make.NOW - timedelta(hours=hours) if hours else None
+    assert broken(db) == ["Kein Tablet weiß nach einem Tag noch, wer davor stand"]
+
+
+def test_a_tablet_that_still_knows_a_scan_of_yesterday_is_found(db: Session) -> None:
+    token = kiosk.enrol(db, "Eingang", make.NOW - timedelta(days=30))
+    device = db.scalars(select(Device).where(Device.token_hash == hashed(token))).one()
+    kiosk.scan(db, device.id, make.copy(db).code, "1", make.NOW, make.TODAY)
+    assert broken(db) == []
+    assert device.last_scan
+    found = verify(db, make.NOW + timedelta(hours=25))
+    assert [one.broken for one in found if one.broken] == [[f"tablet {device.id}"]]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from bibliothek.copies.models import Copy
 from bibliothek.lending import actions as lending
 from bibliothek.lending.models import Borrower
+from bibliothek.mail.models import Mail
 from bibliothek.members import actions as members
 from bibliothek.reminders.models import Reminder
 from bibliothek.reminders.queries import check, overdue_by_member
@@ -120,4 +121,11 @@ def test_check_finds_a_mail_that_goes_to_somebody_else(db: Session, both: Librar
     mail_ids = remind_in(db, both).mail_ids
     other = members.add_member(db, "Mitglied X", None, "member", make.NOW)
     db.execute(update(Borrower).where(Borrower.loan_id == loan.id).values(member_id=other.id))
+    assert check(db) == [f"mail {mail_ids[0]}"]
+
+
+def test_check_finds_a_waiting_mail_that_goes_to_nobody_known(db: Session, both: Library) -> None:
+    late(db)
+    mail_ids = remind_in(db, both).mail_ids
+    db.execute(update(Mail).where(Mail.id == mail_ids[0]).values(member_id=None))
     assert check(db) == [f"mail {mail_ids[0]}"]
