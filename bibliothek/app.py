@@ -14,6 +14,7 @@ from litestar.exceptions import InternalServerException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.routes import BaseRoute
 from litestar.static_files import create_static_files_router
 from litestar.types import Message, Scope
 from sqlalchemy import select
@@ -104,11 +105,9 @@ def create_app(
         openapi_config=OpenAPIConfig(
             title="Bibliothek",
             version=__version__,
-            # Litestar answers every unknown address beside its own page with HTML; ours is operations/api.py.
-            openapi_router=Router(
-                "/api/schema", route_handlers=[], include_in_schema=False, opt={"audience": Audience.EVERYONE}
-            ),
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            openapi_router=NoPages("/api/schema", route_handlers=[]),
+            render_plugins=[JsonRenderPlugin()],
+            use_handler_docstrings=True,
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"token": []}],
         ),
@@ -120,6 +119,14 @@ def create_app(
     )
     refuse_undeclared(app)
     return app
+
+
+class NoPages(Router):
+    """Litestar's own pages about the API are not served, nor its HTML for whatever is not there: see operations/api.py."""
+
+    def register(self, value: Any) -> list[BaseRoute]:
+        """Take nothing in."""
+        return []
 
 
 def routers() -> list[Any]:

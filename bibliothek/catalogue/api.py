@@ -55,7 +55,7 @@ def get_titles(call: Call, q: FromQuery[str] = "", page: Page = 1, per_page: Per
     return TitleList(items, found.total, page, per_page, True if found.more else UNSET)
 
 
-@read_call("/titles/{title_id:int}", Audience.TOKENS)
+@read_call("/titles/{title_id:int}", Audience.TOKENS, refuses=(404,))
 def get_title(call: Call, title_id: FromPath[int]) -> OneTitle:
     """One title with its copies. Withdrawn copies are left out."""
     found = queries.title(call.db, title_id)

@@ -33,7 +33,7 @@ class CopyAnswer(msgspec.Struct):
     member: CopyMember | UnsetType | None = UNSET
 
 
-@read_call("/copies/{code:str}", Audience.TOKENS)
+@read_call("/copies/{code:str}", Audience.TOKENS, refuses=(404,))
 def get_copy(call: Call, code: FromPath[str]) -> CopyAnswer:
     """The copy with this code. 404 when nothing has it, 422 when it was misread."""
     copy = at_desk(call.db, code)

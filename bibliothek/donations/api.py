@@ -131,7 +131,7 @@ def ask(call: Call, data: DonationIn) -> Record | int | None:
     raise FoundNowhere(isbn) if found.outcome == "not_found" else SourcesAway(isbn, found.retry_after or 30)
 
 
-@write_call("/donations", Audience.TOKENS, donation_answer, ask=ask)
+@write_call("/donations", Audience.TOKENS, donation_answer, ask=ask, refuses=(404,))
 def donate(call: Call, asked: Record | int | None, data: JSONBody[DonationIn]) -> Made:
     """Take a book in. It gets a copy with a code of its own, waiting for its label."""
     donor = actions.read_donor(call.db, data.donor)

@@ -97,7 +97,7 @@ def loan_answer(_call: Call, ids: dict[str, Any]) -> LoanAnswer:
     return LoanAnswer(ids["id"], ids["copy"], date.fromisoformat(ids["due_on"]), [])
 
 
-@write_call("/loans", Audience.TOKENS, loan_answer)
+@write_call("/loans", Audience.TOKENS, loan_answer, refuses=(404, 409), or_already=True)
 def post_loan(call: Call, data: JSONBody[LoanCall]) -> Made:
     """Lend a copy to a member. 200 with the loan when they have it already, 409 when somebody else has it."""
     copy = copy_ref(call.db, data.copy)
@@ -124,7 +124,7 @@ def return_answer(call: Call, ids: dict[str, Any]) -> ReturnAnswer:
     return ReturnAnswer(ids["copy"], title, datetime.fromisoformat(at) if at else None, ids["already"], None)
 
 
-@write_call("/returns", Audience.TOKENS, return_answer, status=200)
+@write_call("/returns", Audience.TOKENS, return_answer, status=200, refuses=(404,))
 def post_return(call: Call, data: JSONBody[ReturnCall]) -> Made:
     """Take a copy back, whoever brings it. A copy that is not on loan is `already` back."""
     copy = copy_ref(call.db, data.copy)

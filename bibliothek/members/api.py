@@ -56,7 +56,7 @@ def nothing(_call: Call, _ids: dict[str, Any]) -> None:
     """204 has no body."""
 
 
-@write_call("/members", Audience.LIBRARIAN_TOKENS, made)
+@write_call("/members", Audience.LIBRARIAN_TOKENS, made, refuses=(409,))
 def post_member(call: Call, data: JSONBody[MemberCall]) -> Made:
     """Add a member with a card. 409 when another has the address, 403 for librarians and admins."""
     _refuse_unless_member(call, data.role)
@@ -65,7 +65,9 @@ def post_member(call: Call, data: JSONBody[MemberCall]) -> Made:
     return Made(201, {"id": member.id})
 
 
-@write_call("/members/{member_id:int}", Audience.LIBRARIAN_TOKENS, nothing, method="DELETE", status=204)
+@write_call(
+    "/members/{member_id:int}", Audience.LIBRARIAN_TOKENS, nothing, method="DELETE", status=204, refuses=(404, 409)
+)
 def delete_member(call: Call, member_id: FromPath[int]) -> Made:
     """Erase a member. 409 while they have books at home, 403 for librarians and admins."""
     _refuse_unless_member(call, queries.member(call.db, member_id).role)

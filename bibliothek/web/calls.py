@@ -25,12 +25,12 @@ import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.concurrency import sync_to_thread
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from sqlalchemy.orm import Session
 
 from bibliothek.i18n import _
 from bibliothek.problems import Problem
 from bibliothek.web import once
+from bibliothek.web.description import ALWAYS, LONGEST_KEY, WRITING, Write, already_so, refusals
 from bibliothek.web.errors import problem_document
 from bibliothek.web.routes import ERRANDS, speak
 from bibliothek.web.sealed import seal, unseal
@@ -38,7 +38,6 @@ from bibliothek.web.sign_in import NOBODY, Asker, Audience, bearer_token, requir
 from bibliothek.web.visit import Kit
 
 AnyRequest = Request[Any, Any, Any]
-LONGEST_KEY = 200
 
 
 @dataclass(frozen=True)
@@ -111,34 +110,33 @@ class Replayed(Problem):
 _MEMBERS = ("type", "title", "status", "detail", "code")
 
 
-class ProblemAnswer(msgspec.Struct):
-    """A refusal (RFC 9457): `detail` says in plain words what happened, `code` is stable."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-
-
-def _refusals(*statuses: int) -> dict[int, ResponseSpec]:
-    """For the API's description: with which statuses a call may refuse, always as problem+json."""
-    problem = "application/problem+json"
-    return {status: ResponseSpec(ProblemAnswer, media_type=problem, generate_examples=False) for status in statuses}
-
-
 Handler = Callable[..., Any]
 Show = Callable[[Call, dict[str, Any]], Any]
 
 
-def read_call(path: str, audience: Audience, errand: bool = False) -> Callable[[Handler], HTTPRouteHandler]:
-    """A GET: `fn(call, …parameters)` returns a struct. An errand asks outside and holds no session while it waits."""
+def read_call(
+    path: str,
+    audience: Audience,
+    errand: bool = False,
+    refuses: tuple[int, ...] = (),
+    media_type: str = "application/json",
+) -> Callable[[Handler], HTTPRouteHandler]:
+    """A GET: `fn(call, …parameters)` returns a struct. An errand asks outside and holds no session while it waits.
+
+    `refuses` are the statuses it may refuse with besides those that any call has; these and `media_type` are only described.
+    """
 
     def decorate(fn: Handler) -> HTTPRouteHandler:
-        serve = _ask if errand else _read
+        serve = partial(_ask if errand else _read, fn, audience)
         returns = get_type_hints(fn, include_extras=True)["return"]
-        handler = _handler(fn, partial(serve, fn, audience), returns, 1, ERRANDS if errand else None)
-        return get(path, opt={"audience": audience}, tags=_tags(path), responses=_refusals(401, 403, 404, 422))(handler)
+        handler = _handler(fn, serve, returns, 1, ERRANDS if errand else None)
+        return get(
+            path,
+            opt={"audience": audience},
+            tags=_tags(path),
+            media_type=media_type,
+            responses=refusals(*ALWAYS, *refuses),
+        )(handler)
 
     return decorate
 
@@ -151,10 +149,13 @@ def write_call(
     method: str = "POST",
     status: int = 201,
     ask: Handler | None = None,
+    refuses: tuple[int, ...] = (),
+    or_already: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A write: `fn(call, …parameters)` changes in one transaction and returns Made; `show(call, ids)` builds the answer.
 
     `ask(call, …parameters)`, where given, runs before without a session; what it returns goes to `fn` as `asked`.
+    `refuses` and `or_already` (200 with the same answer when it was so before) are only described.
     """
 
     def decorate(fn: Handler) -> HTTPRouteHandler:
@@ -162,9 +163,14 @@ def write_call(
         serve = partial(_write, fn, show, ask, audience)
         handler = _handler(fn, serve, returns, 2 if ask else 1, ERRANDS if ask else None)
         decorator: Any = {"POST": post, "DELETE": delete, "GET": get}[method]
-        made: HTTPRouteHandler = decorator(path, opt={"audience": audience}, status_code=status, tags=_tags(path))(
-            handler
-        )
+        made: HTTPRouteHandler = decorator(
+            path,
+            opt={"audience": audience},
+            status_code=status,
+            tags=_tags(path),
+            operation_class=Write,
+            responses=refusals(*WRITING, *refuses) | (already_so(returns) if or_already else {}),
+        )(handler)
         return made
 
     return decorate
