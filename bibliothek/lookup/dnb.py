@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from bibliothek.catalogue.fields import Part
-from bibliothek.lookup.fetch import Answer, fetch
+from bibliothek.lookup.fetch import Answer
 from bibliothek.lookup.isbd import is_placeholder
 from bibliothek.lookup.isbn import isbn10
 from bibliothek.lookup.marc import record_of
@@ -47,7 +47,7 @@ def _search(source: Source, query: str, deadline: float) -> Answer:
         "recordSchema": "MARC21-xml",
         "maximumRecords": str(MOST_RECORDS),
     }
-    return fetch(source.url, params, accept=XML, agent=source.agent, deadline=deadline)
+    return source.get(source.url, params, XML, deadline)
 
 
 def _both(answer: bytes, parent: bytes) -> bytes:

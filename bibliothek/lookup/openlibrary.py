@@ -15,7 +15,6 @@ import msgspec
 from bibliothek.catalogue.fields import Person
 from bibliothek.catalogue.rules import LONGEST_NAME, MOST_ISBNS, MOST_PERSONS, MOST_SUBJECTS
 from bibliothek.catalogue.words import fold
-from bibliothek.lookup.fetch import fetch
 from bibliothek.lookup.isbd import imprint, pages_in, shown, year_in
 from bibliothek.lookup.isbn import first_isbn
 from bibliothek.lookup.languages import two_letters
@@ -32,7 +31,7 @@ _MOST_PAGES = 99_999
 def ask(source: Source, isbn13: str, now: datetime, deadline: float) -> SourceAnswer:
     """Ask for an ISBN. Never raises for what Open Library does."""
     params = {"bibkeys": f"ISBN:{isbn13}", "jscmd": "data"}
-    answer = fetch(f"{source.url}/api/books.json", params, accept=JSON, agent=source.agent, deadline=deadline)
+    answer = source.get(f"{source.url}/api/books.json", params, JSON, deadline)
     if answer.trouble or answer.status != 200:
         return troubled(NAME, answer, now)
     return read(isbn13, answer.body, answer.content_type, now)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from bibliothek.lookup.fetch import Answer
+from bibliothek.lookup.fetch import Answer, fetch
 from bibliothek.lookup.politeness import Politeness
 from bibliothek.lookup.record import Record
 
@@ -47,13 +47,15 @@ class Source:
     asking: Callable[[Source, str, datetime, float], SourceAnswer]
 
     def ask(self, isbn13: str, now: datetime, deadline: float) -> SourceAnswer:
-        """Ask for an ISBN, in turn; `deadline` is of `time.monotonic`. Never raises for what the source does."""
+        """Ask for an ISBN; `deadline` is of `time.monotonic`. Never raises for what the source does."""
+        return self.asking(self, isbn13, now, deadline)
+
+    def get(self, url: str, params: Mapping[str, str], accept: tuple[str, ...], deadline: float) -> Answer:
+        """One request, in turn: an `asking` that needs two waits twice. Arguments as of `fetch`."""
         with self.politeness.turn(deadline) as ours:
             if ours:
-                return self.asking(self, isbn13, now, deadline)
-        return SourceAnswer(
-            source=self.name, outcome="throttled", asked_at=now, reason="no turn in time", retry_after=5
-        )
+                return fetch(url, params, accept=accept, agent=self.agent, deadline=deadline)
+        return Answer(trouble="throttled", reason="no turn in time", retry_after=5)
 
 
 def troubled(source: str, answer: Answer, now: datetime) -> SourceAnswer:

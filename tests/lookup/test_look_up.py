@@ -141,6 +141,20 @@ def test_a_volume_called_only_volume_takes_the_title_of_its_set(server: StandIn)
     assert read_stored("dnb", GERMAN, kept.raw, kept.content_type, NOW) == kept
 
 
+def test_each_of_two_requests_to_a_source_has_its_own_turn(server: StandIn) -> None:
+    volume = marcxml.record(
+        marcxml.control("001", "111"),
+        marcxml.control("003", "DE-101"),
+        marcxml.field("020", f"a {GERMAN}"),
+        marcxml.field("245", "a Bd. 3"),
+        marcxml.field("773", "w (DE-101)222", ind="08"),
+    )
+    server.add_record(GERMAN, volume)
+    look_up(GERMAN, server.sources(lambda: Politeness(0.4, 2)), now=NOW)
+    first, second = [asked.at for asked in server.asked if asked.source == "dnb"]
+    assert second - first >= 0.35
+
+
 # --- Open Library ----------------------------------------------------------------------------------------------------
 
 
