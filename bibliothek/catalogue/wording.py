@@ -9,6 +9,8 @@ from bibliothek.i18n import N_, _
 
 # A list of titles has room for so many names.
 NAMES_IN_BYLINE = 3
+# A sentence about a title stays readable, and fits into the cookie that carries it to the next page.
+TITLE_IN_SENTENCE = 80
 
 # MARC relator codes (https://id.loc.gov/vocabulary/relators), in words that fit everybody.
 ROLES = {
@@ -126,6 +128,11 @@ def turned(name: str) -> str:
     given, comma, rank = given.partition(",")
     family, given, rank = family.strip(), given.strip(), rank.strip()
     return f"{given} {family}".strip() + (f", {rank}" if rank else "")
+
+
+def short_title(title: str) -> str:
+    """The title as a sentence names it: its beginning, where it is long."""
+    return title if len(title) <= TITLE_IN_SENTENCE else title[: TITLE_IN_SENTENCE - 1].rstrip() + "…"
 
 
 def byline(persons: Iterable[HasNameAndRole]) -> str:

@@ -12,6 +12,7 @@ from litestar.params import FromQuery
 from bibliothek.catalogue import queries as catalogue
 from bibliothek.catalogue.fields import Origin, TitleFields
 from bibliothek.catalogue.rules import checked
+from bibliothek.catalogue.wording import short_title
 from bibliothek.copies import queries as copies
 from bibliothek.donations import actions, rules
 from bibliothek.i18n import _
@@ -187,7 +188,11 @@ def one_more(visit: Visit) -> Redirect:
 
 
 def _thanks(visit: Visit, title: str, code: str) -> Redirect:
-    said = _("Danke! „{title}“ ist aufgenommen. Code {code}, das Etikett wartet auf den Druck.", title=title, code=code)
+    said = _(
+        "Danke! „{title}“ ist aufgenommen. Code {code}, das Etikett wartet auf den Druck.",
+        title=short_title(title),
+        code=code,
+    )
     return visit.redirect("/spenden", said)
 
 

@@ -11,6 +11,7 @@ from litestar import Router
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
+from bibliothek.catalogue.wording import short_title
 from bibliothek.codes import read
 from bibliothek.i18n import N_, _, format_date
 from bibliothek.lending import actions, queries, rules
@@ -101,7 +102,7 @@ def lend(visit: Visit) -> Redirect:
         lent = actions.lend(visit.db, copy, member, visit.now, visit.today)
     except (actions.CopyOnLoan, actions.CopyWithdrawn) as problem:
         raise BadForm({"copy": problem.sentence}) from problem
-    return visit.redirect(PATH + "?weiter=ausleihen", _who_has_it(lent, copy.title, member.name))
+    return visit.redirect(PATH + "?weiter=ausleihen", _who_has_it(lent, short_title(copy.title), member.name))
 
 
 def _who_has_it(lent: actions.Lent, title: str, name: str) -> str:
@@ -179,10 +180,11 @@ def take_back(visit: Visit, loan_id: FromPath[int]) -> Redirect:
 def _taken_back(visit: Visit, copy: queries.AtDesk, weiter: Literal["", "zuruecknehmen"] = "") -> Redirect:
     back = actions.give_back(visit.db, copy, visit.now, copy.loan_id)
     to = PATH + (f"?weiter={weiter}" if weiter else "")
+    title = short_title(copy.title)
     if back.already:
-        return visit.redirect(to, _("„{title}“ war nicht ausgeliehen.", title=copy.title), "look")
+        return visit.redirect(to, _("„{title}“ war nicht ausgeliehen.", title=title), "look")
     where = _("Es gehört in Regal {shelf}.", shelf=copy.shelf) if copy.shelf else ""
-    return visit.redirect(to, " ".join([_("„{title}“ ist zurück.", title=copy.title), where]).strip())
+    return visit.redirect(to, " ".join([_("„{title}“ ist zurück.", title=title), where]).strip())
 
 
 router = Router("/", route_handlers=[loans, lend, take_back_scanned, take_back])

@@ -57,6 +57,12 @@ def test_a_scanned_isbn_is_shown_and_taken_in(donor: Client) -> None:
         assert db.get_one(Title, copy.title_id).source == "dnb"
 
 
+def test_the_code_is_told_however_long_the_title_is(donor: Client) -> None:
+    done = donor.submit("/spenden/buch", title="📚" * 1000)
+    (copy,) = copies(donor.library)
+    assert f"Code {copy.code}" in text_of(done.text)
+
+
 def test_what_was_not_touched_stays_what_the_record_says(donor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     person, part = Person("Deutschland (Hg.)", "aut"), Part("Reihe", "3 ; 4")
     record = Record(title="Gesetze", contributors=(person,), series=(part,), isbns=(ISBN,))

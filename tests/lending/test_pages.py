@@ -59,6 +59,13 @@ def test_a_librarian_lends_by_card(desk: Desk) -> None:
     assert desk.loans() == [desk.members[0].id]
 
 
+def test_what_was_done_is_said_however_long_the_title_is(desk: Desk) -> None:
+    with desk.library.database.writing() as db:
+        code = make.copy(db, title="📚" * 1000).code
+    assert "hat jetzt Mia Müller" in desk.lend(code, desk.card).text
+    assert "ist zurück" in desk.take_back(code).text
+
+
 @pytest.mark.parametrize("name", ["Müller", "mia", "müller mia"])
 def test_a_librarian_lends_by_name(desk: Desk, name: str) -> None:
     desk.lend(desk.copies[0], name)
