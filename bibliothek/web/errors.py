@@ -160,7 +160,6 @@ _CODES = {
     404: "not-found",
     405: "method-not-allowed",
     413: "too-large",
-    415: "unsupported-media-type",
     422: "invalid",
 }
 
@@ -184,7 +183,6 @@ def _sentence(status: int) -> str:
         404: _("Diese Seite gibt es nicht, oder nicht mehr."),
         405: _("So lässt sich diese Adresse nicht aufrufen."),
         413: _("Das ist zu groß. Es wurde nichts gespeichert."),
-        415: _("In dieser Form lässt sich die Anfrage nicht lesen. Erwartet wird application/json."),
         422: _("Die Angaben passen nicht. Prüfe die genannten Felder."),
     }.get(status, _("Die Anfrage ist nicht lesbar."))
 

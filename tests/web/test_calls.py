@@ -158,6 +158,13 @@ def test_an_unreadable_body_is_refused(client: Client, body: bytes, status: int)
     assert shelves(client) == 0
 
 
+@pytest.mark.parametrize("said", [None, "application/x-www-form-urlencoded", "text/plain", "application/xml", "x"])
+def test_a_body_is_json_whatever_its_content_type_says(client: Client, said: str | None) -> None:
+    """As curl and most languages send it when nobody tells them otherwise; no cookie counts here, so nothing is at risk."""
+    headers = {"content-type": said} if said else {}
+    assert client.post("/api/v1/test/shelves", content=b'{"name": "Romane"}', headers=headers).status_code == 201
+
+
 def test_strangers_and_the_wrong_role_are_refused(both: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app_module, "routers", lambda: [Router("/api/v1", route_handlers=[make_shelf])])
     with both.client() as client:
