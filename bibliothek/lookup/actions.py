@@ -82,7 +82,7 @@ def keep(db: Session, isbn13: str, answers: Iterable[SourceAnswer]) -> None:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
     # In the order of their names, so that two who store the same ones never wait for each other.
     for answer in sorted(answers, key=lambda answer: answer.source):
-        if answer.outcome in KEPT:
+        if answer.outcome in KEPT and answer.raw:
             found = {name: getattr(answer, name) for name in ("outcome", "content_type", "raw", "asked_at")}
             row = insert(StoredAnswer).values(isbn=isbn13, source=answer.source, **found)
             db.execute(row.on_conflict_do_update(index_elements=["isbn", "source"], set_=found))

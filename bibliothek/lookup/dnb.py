@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -35,7 +36,8 @@ def ask(source: Source, isbn13: str, now: datetime, deadline: float) -> SourceAn
         return found
     parent = _search(source, f"idn={orphan.parent_id}", deadline)
     if parent.trouble or parent.status != 200:
-        return found
+        # Good enough for now, but not for half a year: without `raw` it is not stored.
+        return replace(found, raw=b"")
     return read(isbn13, _both(answer.body, parent.body), answer.content_type, now)
 
 

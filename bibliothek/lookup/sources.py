@@ -22,7 +22,8 @@ class SourceAnswer:
     """One source's answer for one ISBN, at `asked_at` (UTC).
 
     `records` are printed books with that ISBN, the fullest first; `similar` merely mention it, or are e-books and the like.
-    `raw` is what came over the wire, empty where there was trouble; `reason` is for the log, `retry_after` in seconds.
+    `raw` is what came over the wire, empty where there was trouble: then nothing is stored. `reason` is for the log,
+    `retry_after` in seconds.
     """
 
     source: str

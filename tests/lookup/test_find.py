@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from bibliothek.lookup.actions import find
-from bibliothek.lookup.ask import LookupResult
+from bibliothek.lookup.actions import find, fresh_answers, keep
+from bibliothek.lookup.ask import LookupResult, look_up
+from bibliothek.lookup.politeness import Politeness
 from tests.conftest import Library
+from tests.lookup import marcxml
 from tests.lookup.stand_in import StandIn
 
 POTTER = "9783551551672"
+GERMAN = "9783453416017"
 ENGLISH = "9780439023481"
 FRENCH = "9782070291342"
 
@@ -81,3 +84,19 @@ def test_who_answered_is_not_asked_again_because_another_did_not(asking: Library
     assert asked(sources) == ["openlibrary"]
     assert ask(asking, FRENCH).outcome == "not_found"
     assert asked(sources) == []
+
+
+def test_a_volume_whose_set_could_not_be_asked_for_is_not_stored(both: Library, sources: StandIn) -> None:
+    volume = marcxml.record(
+        marcxml.control("001", "111"),
+        marcxml.control("003", "DE-101"),
+        marcxml.field("020", f"a {GERMAN}"),
+        marcxml.field("245", "a Bd. 3"),
+        marcxml.field("773", "w (DE-101)222", ind="08"),
+    )
+    sources.add_record(GERMAN, volume)
+    asked = look_up(GERMAN, sources.sources(lambda: Politeness(60, 2)), now=both.clock(), deadline_s=2)
+    assert source_of(asked) == "dnb"
+    with both.database.writing() as db:
+        keep(db, GERMAN, asked.answers)
+        assert [answer.source for answer in fresh_answers(db, GERMAN, both.clock())] == ["openlibrary"]
