@@ -125,10 +125,10 @@ def plain_words(settings: Settings) -> Iterator[None]:
         raise Failed(
             f"Die Daten sind von einer neueren Version ({error}). Diese hier liest sie nicht; nimm die neuere wieder."
         ) from error
-    except (DataError, IntegrityError, ProgrammingError):
-        # A bug of ours: its trace is worth more than a line.
-        raise
     except DatabaseError as error:
+        if isinstance(error, (DataError, IntegrityError, ProgrammingError)) and error.statement is not None:
+            # A bug of ours: its trace is worth more than a line. Without a statement, the connection could not be made.
+            raise
         raise Failed(_fault(settings, str(error.orig))) from error
 
 

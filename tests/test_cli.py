@@ -198,6 +198,16 @@ def test_a_postgresql_that_is_not_there_is_one_line_without_the_password(
     assert "geheim" not in line
 
 
+@pytest.mark.parametrize("option", ["foo=bar", "sslmode=perhaps", "connect_timeout=x", "application_name=%00"])
+def test_an_address_of_postgresql_that_it_cannot_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    monkeypatch.setenv("BIBLIOTHEK_DATABASE_URL", f"postgresql://wer:geheim@127.0.0.1:9/x?{option}")
+    assert cli.run(["verify"]) == 1
+    line = one_line(capsys.readouterr().err)
+    assert "geheim" not in line
+
+
 def test_a_locked_database_is_said_to_be_locked(
     library: Library, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
