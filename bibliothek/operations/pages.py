@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from litestar import Request, Response, Router, get
+from litestar import MediaType, Request, Response, Router
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from bibliothek.db import Database
 from bibliothek.migrations import current, newest
+from bibliothek.web.routes import READ
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Kit
 
 log = logging.getLogger("bibliothek")
-PLAIN = "text/plain; charset=utf-8"
 
 
 def why_not_ready(database: Database) -> str | None:
@@ -33,18 +33,18 @@ def why_not_ready(database: Database) -> str | None:
     return None
 
 
-@get("/healthz", sync_to_thread=False, include_in_schema=False, opt={"audience": Audience.EVERYONE})
+@READ("/healthz", sync_to_thread=False, include_in_schema=False, opt={"audience": Audience.EVERYONE})
 def alive() -> Response[str]:
     """200 as long as the process answers."""
-    return Response("ok\n", media_type=PLAIN)
+    return Response("ok\n", media_type=MediaType.TEXT)
 
 
-@get("/readyz", sync_to_thread=True, include_in_schema=False, opt={"audience": Audience.EVERYONE})
+@READ("/readyz", sync_to_thread=True, include_in_schema=False, opt={"audience": Audience.EVERYONE})
 def ready(request: Request[Any, Any, Any]) -> Response[str]:
     """200 when requests can be served, also before the first run; 503 with the reason otherwise."""
     kit: Kit = request.app.state.kit
     reason = why_not_ready(kit.database)
-    return Response(f"{reason or 'ok'}\n", status_code=503 if reason else 200, media_type=PLAIN)
+    return Response(f"{reason or 'ok'}\n", status_code=503 if reason else 200, media_type=MediaType.TEXT)
 
 
 router = Router("/", route_handlers=[alive, ready])
