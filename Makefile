@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # HOST and PORT win over BIBLIOTHEK_HOST and BIBLIOTHEK_PORT.
 ADDRESS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
+# The link that `demo` prints leads to where `serve` listens.
+DEMO = BIBLIOTHEK_DATA=demo-data $(if $(PORT),BIBLIOTHEK_BASE_URL=$(or $(BIBLIOTHEK_BASE_URL),http://localhost:$(PORT)))
 VENV := .venv
 BIN := $(VENV)/bin
 # Never fetch an interpreter; use the one that is here.
@@ -15,8 +17,8 @@ run: $(VENV)/.can-run  ## set up, migrate, serve
 	$(BIN)/bibliothek serve $(ADDRESS)
 
 demo: $(VENV)/.can-run  ## the same, with a library full of books in demo-data/
-	BIBLIOTHEK_DATA=demo-data $(BIN)/bibliothek demo --unless-there
-	BIBLIOTHEK_DATA=demo-data $(BIN)/bibliothek serve $(ADDRESS)
+	$(DEMO) $(BIN)/bibliothek demo --unless-there
+	$(DEMO) $(BIN)/bibliothek serve $(ADDRESS)
 
 setup: $(VENV)/.can-test  ## only set up: everything that running and testing need
 

@@ -38,9 +38,27 @@ class Opened:
     database: Database
 
 
-@click.group(help="Bibliothek: eine Leihbibliothek für gemeinsame Räume.", context_settings={"max_content_width": 100})
+class _Command(click.Command):
+    """A command that says in German what --help does."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option:
+            option.help = "Diese Hilfe zeigen."
+        return option
+
+
+class _Group(_Command, click.Group):
+    command_class = _Command
+    group_class = type
+
+
+@click.group(
+    cls=_Group,
+    help="Bibliothek: eine Leihbibliothek für gemeinsame Räume.",
+    context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]},
+)
 @click.version_option(__version__, message="Bibliothek %(version)s", help="Die Version nennen.")
-@click.help_option("--help", "-h", help="Diese Hilfe zeigen.")
 def cli() -> None:
     """All commands; each says itself what it does."""
 
@@ -245,7 +263,9 @@ def _cannot_listen(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} ist schon belegt: Vielleicht läuft die Bibliothek schon. Ein anderer geht mit --port."
     if error.errno == errno.EACCES:
-        return f"Port {port} darf hier nur der Systemverwalter öffnen. Nimm einen ab 1024, zum Beispiel --port 8000."
+        return (
+            f"Port {port} lässt sich hier nur mit Systemrechten öffnen. Nimm einen ab 1024, zum Beispiel --port 8000."
+        )
     return f"Auf {host}, Port {port} lässt sich nicht lauschen: {error.strerror}."
 
 
@@ -306,7 +326,6 @@ def _lan_address() -> str | None:
 
 
 @cli.group(help="Mitglieder anlegen und hineinlassen.")
-@click.help_option("--help", "-h", help="Diese Hilfe zeigen.")
 def member() -> None:
     """Commands about members."""
 
@@ -345,7 +364,6 @@ def member_link(email: str) -> None:
 
 
 @cli.group(help="Schlüssel für die JSON-Schnittstelle.")
-@click.help_option("--help", "-h", help="Diese Hilfe zeigen.")
 def token() -> None:
     """Commands about bearer tokens."""
 

@@ -366,3 +366,12 @@ def test_the_greeting_says_where_codes_lead_if_that_is_elsewhere(library: Librar
 
     assert "führen auf http://localhost:8000" in greeting(9000)
     assert "führen auf" not in greeting(8000)
+
+
+@pytest.mark.parametrize("command", ["", "serve", "demo", "member", "member add", "token add", "remind", "verify"])
+def test_every_command_explains_itself_in_german(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    for flag in ("--help", "-h"):
+        assert cli.run([*command.split(), flag]) == 0
+        said = capsys.readouterr().out
+        assert "Diese Hilfe zeigen." in said
+        assert "Show this message" not in said

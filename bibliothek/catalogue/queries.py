@@ -42,7 +42,7 @@ class NoSuchTitle(NotFound):
     code = "unknown-title"
 
     def __init__(self) -> None:
-        super().__init__(_("Diesen Titel gibt es hier nicht (mehr)."))
+        super().__init__(_("Diesen Titel gibt es hier nicht, oder nicht mehr."))
 
 
 class TitleRow(NamedTuple):

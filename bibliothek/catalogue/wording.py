@@ -144,15 +144,19 @@ def byline(persons: Iterable[HasNameAndRole]) -> str:
     editing = [turned(person.name) for person in persons if person.role == "edt"]
     others = [turned(person.name) for person in persons if person.role not in ("aut", "edt")]
     if writing and editing and len(writing) + len(editing) <= NAMES_IN_BYLINE:
-        return f"{_few(writing)}, {_few(editing)} {_('(Hg.)')}"
+        return f"{_few(writing)}, {_edited(editing)}"
     if writing or not editing:
         return _few(writing or others)
-    return f"{_few(editing)} {_('(Hg.)')}"
+    return _edited(editing)
+
+
+def _edited(names: list[str]) -> str:
+    return _("{names} (Hg.)", names=_few(names))
 
 
 def _few(names: list[str]) -> str:
     shown = ", ".join(names[:NAMES_IN_BYLINE])
-    return f"{shown} {_('u. a.')}" if len(names) > NAMES_IN_BYLINE else shown
+    return _("{names} u. a.", names=shown) if len(names) > NAMES_IN_BYLINE else shown
 
 
 def role_word(role: str) -> str:

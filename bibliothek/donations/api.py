@@ -96,9 +96,7 @@ class SourcesAway(Problem):
 
     def __init__(self, isbn: str, retry_after: int) -> None:
         super().__init__(
-            _(
-                "Die Nachschlagedienste antworten gerade nicht. Es ist nichts gespeichert. Versuche es später noch einmal."
-            ),
+            _("Die Quellen antworten gerade nicht. Es ist nichts gespeichert. Versuche es später noch einmal."),
             isbn=isbn,
             retry_after=retry_after,
         )

@@ -63,11 +63,11 @@ def _word(answer: Answer) -> str:
         case "card":
             return _("Karte erkannt")
         case "copy":
-            return _("Verliehen") if answer.loan_id else _("Erst die Karte")
+            return _("Ausgeliehen") if answer.loan_id else _("Erst die Karte")
         case "own":
             return _("Schon deins")
         case "other":
-            return _("Noch verliehen")
+            return _("Noch ausgeliehen")
         case "expired":
             return _("Karte, bitte")
         case "late":

@@ -30,7 +30,7 @@ class CopyOnLoan(Problem):
     code = "copy-on-loan"
 
     def __init__(self) -> None:
-        super().__init__(_("Dieses Exemplar ist gerade an ein anderes Mitglied verliehen."))
+        super().__init__(_("Dieses Exemplar hat gerade ein anderes Mitglied ausgeliehen."))
 
 
 class CopyWithdrawn(Problem):

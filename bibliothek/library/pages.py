@@ -158,7 +158,7 @@ def _first_steps(visit: Visit, counts: dict[str, int]) -> list[dict[str, str]]:
         ),
         (
             _("Das erste Buch spenden"),
-            _("Die ISBN genügt. Danach druckst du das Etikett und klebst es hinein."),
+            _("Die ISBN genügt. Danach druckst du das Etikett und klebst es auf die Rückseite."),
             "/spenden",
             counts["titles"] > 0,
         ),

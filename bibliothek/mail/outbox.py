@@ -186,11 +186,11 @@ class _Round:
         try:
             sender = ascii_domain(parseaddr(self.settings.mail_from or "")[1])
         except BadMailAddress:
-            return Result(Outcome.LATER, _("Die Absender-Adresse ist keine Mail-Adresse."))
+            return Result(Outcome.LATER, _("Die Absenderadresse ist keine E-Mail-Adresse."))
         try:
             address = ascii_domain(mail.address or "")
         except BadMailAddress:
-            return Result(Outcome.FAILED, _("Das ist keine Mail-Adresse."))
+            return Result(Outcome.FAILED, _("Das ist keine E-Mail-Adresse."))
         key = hashed(f"{mail.id} {mail.created_at.isoformat()}")[:32]
         email = to_email(
             Message(mail.subject or "", mail.text or "", mail.html or ""),

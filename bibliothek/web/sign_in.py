@@ -102,7 +102,7 @@ class NotForYou(Problem):
         if asker.is_kiosk:
             super().__init__(_("Das geht nicht am Tablet. Nimm dafür dein eigenes Gerät."))
         else:
-            super().__init__(_("Diese Seite ist für die Bibliotheks-Betreuung. Dir fehlt dafür die Berechtigung."))
+            super().__init__(_("Diese Seite ist für die Betreuung der Bibliothek."))
 
 
 def require(audience: Audience, asker: Asker) -> None:

@@ -67,7 +67,7 @@ def test_when_all_is_here_the_start_page_says_so(library: Library) -> None:
     with library.database.writing() as db:
         many(db, 2)
     with library.client() as client:
-        assert "alles kannst du sofort mitnehmen" in text_of(get(client, "/"))
+        assert "alle kannst du sofort mitnehmen" in text_of(get(client, "/"))
 
 
 def test_the_start_page_shows_own_loans_due_first_and_nobody_elses(both: Library) -> None:

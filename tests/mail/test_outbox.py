@@ -98,7 +98,7 @@ def test_what_is_no_address_fails_without_asking_the_server(library: Library, bo
     library = with_mail(library, box.url)
     put(library, "kein at-zeichen", "a@example.org")
     assert deliver(library) == Delivered(sent=1, failed=1)
-    assert mails(library)[0].reason == "Das ist keine Mail-Adresse."
+    assert mails(library)[0].reason == "Das ist keine E-Mail-Adresse."
 
 
 def test_a_bad_sender_lets_mails_wait_until_it_is_put_right(library: Library, box: Postbox) -> None:

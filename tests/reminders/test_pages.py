@@ -98,7 +98,7 @@ def test_somebody_without_an_address_is_listed_to_be_spoken_to(mailing: Library,
     said = text_of(desk.get(DESK).text)
     assert "Ansprechen" in said
     assert "Mitglied Ohne" in said
-    assert "keine Mail-Adresse" in said
+    assert "keine E-Mail-Adresse" in said
     assert "Alle erinnern" not in said
     assert "Es war nichts zu verschicken" in text_of(desk.submit(DESK).text)
 
