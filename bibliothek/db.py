@@ -22,6 +22,8 @@ from sqlalchemy.types import TypeDecorator
 
 # Worker threads of the web server, and so the most connections that read at the same time.
 THREADS = 8
+# Numbers of rows are 32 bits wide on PostgreSQL, and both databases choke on larger ones; such a row is nobody's.
+LARGEST_ID = 2**31 - 1
 
 # How long a second *process* may hold SQLite's write lock before we give up, in milliseconds.
 BUSY_TIMEOUT_MS = 20_000

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bibliothek"
 
 # Features in the order of the house: each may import queries and actions of those before it.
-ORDER = ["library", "members", "catalogue", "lookup", "copies", "donations", "lending", "kiosk", "reminders"]
-ON_TOP = ["labels", "privacy", "reports", "transfer", "operations"]
+ORDER = ["library", "members", "catalogue", "lookup", "copies", "labels", "donations", "lending", "kiosk", "reminders"]
+ON_TOP = ["privacy", "reports", "transfer", "operations"]
 GROUND = {"db", "migrations", "problems", "codes", "tokens", "i18n", "settings", "mail", "__init__"}
 JOINERS = {"app", "cli", "__main__", "models"}
 

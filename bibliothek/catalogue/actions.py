@@ -8,12 +8,10 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import search
-from bibliothek.catalogue.fields import Origin, TitleFields
+from bibliothek.catalogue.fields import OWN_COLUMNS, Origin, TitleFields
 from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
 from bibliothek.catalogue.rules import checked, checked_origin
 from bibliothek.catalogue.words import fold, sort_form
-
-_OWN_COLUMNS = ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
 
 
 def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | None = None) -> Title:
@@ -46,7 +44,7 @@ def edit_title(db: Session, title: Title, fields: TitleFields) -> None:
 
 
 def _fill(title: Title, fields: TitleFields, sort_title: str | None) -> None:
-    for name in _OWN_COLUMNS:
+    for name in OWN_COLUMNS:
         setattr(title, name, getattr(fields, name))
     title.sort_title = " ".join(fold(sort_title or "")) or sort_form(fields.title, fields.language)
     title.contributors = [Contributor(position=n, name=p.name, role=p.role) for n, p in enumerate(fields.contributors)]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+# The fields of a title that its own row holds; persons, series and ISBNs have rows of their own.
+OWN_COLUMNS = ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
+
 
 class Person(msgspec.Struct, frozen=True):
     """`name` is "Family, Given"; `role` a MARC relator code (https://id.loc.gov/vocabulary/relators)."""

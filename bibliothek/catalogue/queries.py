@@ -21,19 +21,17 @@ from sqlalchemy.orm import Session, selectinload
 from bibliothek.catalogue import search as index
 from bibliothek.catalogue.dialects import DIALECTS
 from bibliothek.catalogue.entries import wanted
-from bibliothek.catalogue.fields import Part, Person, TitleAnswer, TitleFields
+from bibliothek.catalogue.fields import OWN_COLUMNS, Part, Person, TitleAnswer, TitleFields
 from bibliothek.catalogue.models import Contributor, SeriesPart, Title, TitleIsbn
 from bibliothek.catalogue.rules import is_language
 from bibliothek.catalogue.search import CAP, AnySelect
 from bibliothek.catalogue.wording import byline
+from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
 from bibliothek.problems import NotFound
 
-OWN_COLUMNS = ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
 T = TypeVar("T")
 Sort = Literal["relevance", "title", "newest", "year"]
-# Numbers of titles are 32 bits wide on PostgreSQL; a larger one is nobody's.
-LARGEST_ID = 2**31 - 1
 
 
 class NoSuchTitle(NotFound):

@@ -15,7 +15,8 @@ from msgspec import Meta
 from bibliothek.catalogue.queries import bylines
 from bibliothek.codes import read
 from bibliothek.copies import actions, queries
-from bibliothek.copies.queries import LARGEST_ID, MisreadCode, UnknownCopy, UnknownShelf
+from bibliothek.copies.queries import MisreadCode, UnknownCopy, UnknownShelf
+from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _, format_date
 from bibliothek.labels.fields import PrintForm
 from bibliothek.labels.pdf import ShelfText, shelf_labels

@@ -12,12 +12,10 @@ from bibliothek import codes
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.models import Copy, Shelf
+from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
 from bibliothek.members.rules import sort_name
 from bibliothek.problems import Invalid, NotFound
-
-# Numbers of rows are 32 bits wide on PostgreSQL.
-LARGEST_ID = 2**31 - 1
 
 
 class UnknownCopy(NotFound):
@@ -66,21 +64,6 @@ def copy_code(text: str) -> str:
     if scanned.kind == "misread":
         raise MisreadCode
     raise UnknownCopy(text)
-
-
-def copy_by_code(db: Session, text: str, for_change: bool = False) -> Copy:
-    """The copy with this code, with its title and shelf. `for_change` locks its row until the transaction ends.
-
-    Raises MisreadCode, UnknownCopy.
-    """
-    code = copy_code(text)
-    query = select(Copy).where(Copy.code == code).options(joinedload(Copy.title), joinedload(Copy.shelf))
-    if for_change:
-        query = query.with_for_update(of=Copy)
-    copy = db.scalars(query).first()
-    if copy is None:
-        raise UnknownCopy(code)
-    return copy
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from bibliothek.catalogue.fields import TitleFields
 from bibliothek.catalogue.models import Title, TitleIsbn
 from bibliothek.catalogue.rules import isbn13, one_line
-from bibliothek.donations.models import DonatedCopy, Donation
 
 
 def same_title(db: Session, fields: TitleFields) -> int | None:
@@ -28,10 +27,3 @@ def same_title(db: Session, fields: TitleFields) -> int | None:
     # Compared here, because SQLite's lower() knows no letters beyond ASCII: "Über" would never be "über".
     wanted = one_line(fields.title).casefold()
     return next((row.id for row in rows if row.title.casefold() == wanted), None)
-
-
-def donation_of(db: Session, copy_id: int) -> Donation | None:
-    """The donation a copy came with."""
-    return db.scalars(
-        select(Donation).join(DonatedCopy, DonatedCopy.donation_id == Donation.id).where(DonatedCopy.copy_id == copy_id)
-    ).first()

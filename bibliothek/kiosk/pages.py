@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
 from bibliothek.catalogue.queries import recent
+from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
 from bibliothek.kiosk import actions, queries
 from bibliothek.kiosk.rules import Answer, age_of
@@ -32,7 +33,7 @@ class CopyForm(msgspec.Struct):
     """A button about one copy and the loan it was shown with."""
 
     copy: Annotated[str, Meta(max_length=20)]
-    loan: Annotated[int, Meta(ge=1, le=queries.LARGEST_ID)]
+    loan: Annotated[int, Meta(ge=1, le=LARGEST_ID)]
 
 
 # ---- The tablet itself ----

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.queries import bylines, titles_by_isbn
 from bibliothek.copies.queries import UnknownShelf, copies_on, count_copies_on, shelf_by
+from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
 from bibliothek.kiosk.models import Device, GivenAnswer
 from bibliothek.kiosk.rules import LATEST, MOST_ROWS, Answer, LastScan, Moment, Row
@@ -21,7 +22,6 @@ from bibliothek.members.models import Member
 from bibliothek.problems import NotFound
 
 # Numbers of rows are 32 bits wide on PostgreSQL.
-LARGEST_ID = 2**31 - 1
 
 
 class NoSuchTablet(NotFound):

@@ -8,7 +8,6 @@ import msgspec
 
 # Somebody's card counts for this long after their last scan: details for 10 s, then a countdown of 20 s.
 SESSION_LASTS = timedelta(seconds=30)
-DETAILS_LAST = timedelta(seconds=10)
 # What was scanned in time may arrive this much later, over bad Wi-Fi, and still counts for whose card it was.
 LATEST = timedelta(minutes=2)
 # A scan sent again within this time gets the answer it got first.

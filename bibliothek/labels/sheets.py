@@ -12,8 +12,6 @@ from typing import NamedTuple
 from bibliothek.i18n import _
 from bibliothek.problems import Invalid
 
-DEFAULT_SHEET = "L7160"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from bibliothek.catalogue.wording import short_title
 from bibliothek.codes import read
+from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import N_, _, format_date
 from bibliothek.lending import actions, queries, rules
 from bibliothek.members import queries as members
@@ -27,7 +28,6 @@ PATH = "/verwaltung/ausleihen"
 PER_PAGE = 50
 # More people with one name are told apart by typing more of it.
 MOST_CHOICES = 8
-LARGEST_ID = 2**31 - 1
 
 
 class NoSuchLoan(NotFound):

@@ -97,21 +97,10 @@ def at_desk_by_loan(db: Session, loan_id: int) -> AtDesk | None:
     return AtDesk(*row) if row else None
 
 
-def open_loan(db: Session, copy_id: int) -> Loan | None:
-    return db.scalars(select(Loan).where(Loan.copy_id == copy_id, Loan.returned_at.is_(None))).first()
-
-
 def last_return(db: Session, copy_id: int) -> datetime | None:
     """When a copy came back last, None if it never did."""
     returned = select(Loan.returned_at).where(Loan.copy_id == copy_id, Loan.returned_at.is_not(None))
     return db.scalars(returned.order_by(Loan.returned_at.desc()).limit(1)).first()
-
-
-def borrower_of(db: Session, loan_id: int) -> Member | None:
-    """Who has an open loan. For librarians and the member concerned only."""
-    return db.scalars(
-        select(Member).join(Borrower, Borrower.member_id == Member.id).where(Borrower.loan_id == loan_id)
-    ).first()
 
 
 def on_loan(copy_ids: Sequence[int], db: Session) -> dict[int, date]:
@@ -127,11 +116,6 @@ def is_available() -> ColumnElement[bool]:
     lent = exists().where(Loan.copy_id == Copy.id, Loan.returned_at.is_(None))
     # Not in_(): SQLAlchemy would write its list into the statement anew at every execution.
     return or_(*(Copy.state == state for state in LENDABLE)) & ~lent
-
-
-def has_available_copy() -> ColumnElement[bool]:
-    """SQL: this Title has a copy that can be lent now. For `catalogue.queries.search(only=…)`."""
-    return exists().where(Copy.title_id == Title.id, is_available())
 
 
 def copy_counts() -> tuple[ColumnElement[int], ColumnElement[int]]:

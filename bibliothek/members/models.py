@@ -13,7 +13,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from bibliothek.db import Base
 
 ROLES = ("member", "librarian", "admin")
-TOKEN_ROLES = ("librarian", "kiosk")
 
 
 class Member(Base):

@@ -10,15 +10,12 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
-from bibliothek.db import Instant
+from bibliothek.db import LARGEST_ID, Instant
 from bibliothek.i18n import _
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
 from bibliothek.members.rules import clean_name, folded
 from bibliothek.problems import Invalid, NotFound
 from bibliothek.tokens import hashed
-
-# What a database number holds; a larger one in an address is nobody's.
-LARGEST_ID = 2**31
 
 
 class NoSuchMember(NotFound):
@@ -96,7 +93,7 @@ def token_role(db: Session, token_hash: str) -> tuple[int, str] | None:
 
 def member(db: Session, member_id: int) -> Member:
     """Raises NoSuchMember."""
-    found = db.get(Member, member_id) if 0 < member_id < LARGEST_ID else None
+    found = db.get(Member, member_id) if 0 < member_id <= LARGEST_ID else None
     if found is None:
         raise NoSuchMember
     return found

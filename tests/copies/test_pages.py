@@ -135,7 +135,7 @@ def test_borrowing_what_somebody_else_has_is_refused(both: Library, place: Place
     with both.client() as client:
         client.sign_in(place.reader)
         answer = client.submit(f"/c/{place.copy}/ausleihen", once="x" * 43)
-        assert "gerade an ein anderes Mitglied verliehen" in answer.text
+        assert "gerade ein anderes Mitglied ausgeliehen" in answer.text
 
 
 # ---- Not signed in ----

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bibliothek.labels.sheets import (
-    DEFAULT_SHEET,
     SHEETS,
     NoSuchPlace,
     Place,
@@ -20,7 +19,6 @@ every_sheet = pytest.mark.parametrize("sheet", SHEETS.values(), ids=SHEETS)
 
 
 def test_the_default_sheet_is_the_l7160_with_21_labels_of_63_5_by_38_1_mm() -> None:
-    assert SHEETS[DEFAULT_SHEET] is L7160
     assert (L7160.page_width, L7160.page_height) == (210, 297)
     assert (L7160.columns, L7160.rows, L7160.places) == (3, 7, 21)
     assert (L7160.label_width, L7160.label_height) == (63.5, 38.1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bibliothek.lending import actions
-from bibliothek.lending.queries import open_loan
+from bibliothek.lending.queries import on_loan
 from bibliothek.members.actions import remove_member
 from bibliothek.members.queries import MemberRef, NoSuchMember
 from tests import make
@@ -20,4 +20,4 @@ def test_nothing_is_lent_to_somebody_who_was_just_erased(both: Library) -> None:
     with pytest.raises(NoSuchMember), both.database.writing() as db:
         actions.lend(db, copy, gone, NOON, make.TODAY)
     with both.database.reading() as db:
-        assert open_loan(db, copy.id) is None
+        assert on_loan([copy.id], db) == {}
