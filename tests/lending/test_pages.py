@@ -120,7 +120,7 @@ def test_what_does_not_fit_is_said_plainly(desk: Desk, copy: str | None, member:
 def test_a_copy_on_loan_is_not_lent_twice(desk: Desk) -> None:
     desk.lend(desk.copies[0], "Mia")
     answer = desk.lend(desk.copies[0], "Kim Meier")
-    assert (answer.status_code, "gerade an ein anderes Mitglied verliehen" in answer.text) == (422, True)
+    assert (answer.status_code, "gerade ein anderes Mitglied ausgeliehen" in answer.text) == (422, True)
     assert "„Buch 0“ hat Mia Müller schon" in desk.lend(desk.copies[0], "Mia").text
 
 
