@@ -162,7 +162,7 @@ def write_call(
         returns = get_type_hints(show, include_extras=True)["return"]
         serve = partial(_write, fn, show, ask, audience)
         handler = _handler(fn, serve, returns, 2 if ask else 1, ERRANDS if ask else None)
-        decorator: Any = {"POST": post, "DELETE": delete, "GET": get}[method]
+        decorator: Any = {"POST": post, "DELETE": delete}[method]
         made: HTTPRouteHandler = decorator(
             path,
             opt={"audience": audience},
@@ -333,7 +333,7 @@ def _replay(call: Call, found: once.Once, show: Show) -> Response[Any]:
 
 def _key(call: Call, body: bytes) -> once.Key | None:
     key = call.request.headers.get("idempotency-key")
-    if key is None or call.request.method == "GET":
+    if key is None:
         return None
     if not 1 <= len(key) <= LONGEST_KEY:
         raise BadKey
