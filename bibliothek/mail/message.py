@@ -27,6 +27,8 @@ POLICY = SMTP.clone(cte_type="7bit")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # What stands in no address that we send to: white space, control characters, and the marks that end or group addresses.
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f-\x9f<>,;:\"()@\\\[\]]")
+# A host in ASCII: labels of 1 to 63 letters, digits and hyphens (RFC 1035, section 2.3.4), and the underscore that some have.
+_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*", re.ASCII)
 
 
 class Renders(Protocol):
@@ -88,15 +90,24 @@ def to_email(message: Message, *, sender: str, address: str, message_id: str, no
 def ascii_domain(address: str) -> str:
     """The address with its host in ASCII (`ä@bücher.example` → `ä@xn--bcher-kva.example`). Raises BadMailAddress.
 
-    A local part outside ASCII stays: only servers that offer SMTPUTF8 take it (RFC 6531).
+    What it returns it takes again unchanged. A local part outside ASCII stays: only servers that offer SMTPUTF8 take it
+    (RFC 6531).
     """
     local, at, host = address.strip().rpartition("@")
-    if not at or not local or not host or _UNFIT.search(local + host):
+    if not at or not local or _UNFIT.search(local):
         raise BadMailAddress("no mail address")
+    return f"{local}@{_ascii_host(host)}"
+
+
+def _ascii_host(host: str) -> str:
+    """Some single characters become several, and among them dots (… is three): only the outcome shows what a host is."""
     try:
-        return f"{local}@{host.encode('idna').decode('ascii')}"
+        name = host.encode("idna").decode("ascii")
     except UnicodeError as error:
         raise BadMailAddress("no mail address") from error
+    if not _HOST.fullmatch(name):
+        raise BadMailAddress("no mail address")
+    return name
 
 
 def _address(address: str, name: str = "") -> Address:

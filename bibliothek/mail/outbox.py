@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from email.utils import parseaddr
 
 from sqlalchemy import ColumnElement, Update, case, delete, exists, false, func, literal, or_, select, update
@@ -189,17 +190,20 @@ class _Round:
             return Result(Outcome.LATER, _("Die Absenderadresse ist keine E-Mail-Adresse."))
         try:
             address = ascii_domain(mail.address or "")
+            email = self._email(mail, address)
         except BadMailAddress:
             return Result(Outcome.FAILED, _("Das ist keine E-Mail-Adresse."))
+        return line.send(email, sender, address)
+
+    def _email(self, mail: Mail, address: str) -> EmailMessage:
         key = hashed(f"{mail.id} {mail.created_at.isoformat()}")[:32]
-        email = to_email(
+        return to_email(
             Message(mail.subject or "", mail.text or "", mail.html or ""),
             sender=self.settings.mail_from or "",
             address=address,
             message_id=message_id_of(key, self.settings.base_url),
             now=self.clock(),
         )
-        return line.send(email, sender, address)
 
 
 def _due(database: Database, now: datetime, only_ids: Collection[int] | None) -> list[int]:

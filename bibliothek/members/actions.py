@@ -15,6 +15,7 @@ from bibliothek.i18n import _
 from bibliothek.library import actions as library
 from bibliothek.library.queries import library_for_change
 from bibliothek.mail import outbox
+from bibliothek.mail.message import BadMailAddress, ascii_domain
 from bibliothek.mail.models import Mail
 from bibliothek.members import queries
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
@@ -88,6 +89,10 @@ def clean_address(text: str | None) -> str | None:
         return None
     if not re.fullmatch(ADDRESS, address) or len(address) > LONGEST_ADDRESS:
         raise BadAddress
+    try:
+        ascii_domain(address)
+    except BadMailAddress as error:
+        raise BadAddress from error
     return address
 
 

@@ -101,6 +101,12 @@ def test_a_subject_cannot_begin_another_header(end: str) -> None:
         "a@" + "x" * 70,
         'a"b@example.org',
         "a\x00@example.org",
+        # One character that becomes several, dots or other marks among them, when the host is written in ASCII.
+        "a@x\u2026de",
+        "a@\u2024de",
+        "a@x\ufe50y.de",
+        "a@\u2100.de",
+        "a@example.org.",
     ],
 )
 def test_what_is_no_address_is_not_written_to(address: str) -> None:
@@ -112,6 +118,13 @@ def test_what_is_no_address_is_not_written_to(address: str) -> None:
 def test_a_host_with_umlauts_is_written_as_mail_servers_know_it() -> None:
     assert ascii_domain("post@bücher.example") == "post@xn--bcher-kva.example"
     assert on_the_wire(address="post@bücher.example")["to"] == "post@xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("host", ["bücher.example", "\uff45xample.org", "x\u2024de", "x\u3002de", "straße.example"])
+def test_a_host_in_ascii_stays_as_it_is(host: str) -> None:
+    written = ascii_domain(f"post@{host}")
+    assert ascii_domain(written) == written
+    assert on_the_wire(address=f"post@{host}")["to"] == written
 
 
 def test_the_message_id_has_the_host_of_the_library() -> None:

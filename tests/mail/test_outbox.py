@@ -94,9 +94,10 @@ def test_a_refused_recipient_fails_and_the_others_are_sent(both: Library, box: P
     assert is_erased(mail)
 
 
-def test_what_is_no_address_fails_without_asking_the_server(library: Library, box: Postbox) -> None:
+@pytest.mark.parametrize("address", ["kein at-zeichen", "a@x\u2026de", "a@\u2024de", "a@x\ufe50y.de"])
+def test_what_is_no_address_fails_without_asking_the_server(library: Library, box: Postbox, address: str) -> None:
     library = with_mail(library, box.url)
-    put(library, "kein at-zeichen", "a@example.org")
+    put(library, address, "a@example.org")
     assert deliver(library) == Delivered(sent=1, failed=1)
     assert mails(library)[0].reason == "Das ist keine E-Mail-Adresse."
 

@@ -56,7 +56,8 @@ def test_of_two_who_take_an_address_at_once_one_gets_it(both: Library) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["x", "@example.org", "x@", "a b@c", "a@b@c", "a@b,c@d", "a@b\nc", "a\x00@b", '"a"@b']
+    "address",
+    ["x", "@example.org", "x@", "a b@c", "a@b@c", "a@b,c@d", "a@b\nc", "a\x00@b", '"a"@b', "a@x\u2026de", "a@\u2024de"],
 )
 def test_what_is_no_address_is_refused(db: Session, address: str) -> None:
     with pytest.raises(actions.BadAddress):
