@@ -98,7 +98,7 @@ def create_app(
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), forget)
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],
-        guards=[check_origin],
+        before_request=check_origin,
         exception_handlers=HANDLERS,
         before_send=[add_headers],
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, minimum_size=1000),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import operator
 import re
 import secrets
 import unicodedata
@@ -30,6 +31,7 @@ class Kind(enum.StrEnum):
 
 # Symbols between the kind letter and the check symbol. 27 symbols of a card are more than 128 random bits.
 LENGTH = {Kind.COPY: 5, Kind.SHELF: 3, Kind.CARD: 27}
+_KINDS = {str(kind): kind for kind in Kind}
 _NAMES: dict[Kind, Literal["copy", "shelf", "card"]] = {Kind.COPY: "copy", Kind.SHELF: "shelf", Kind.CARD: "card"}
 
 
@@ -47,7 +49,7 @@ class Scanned:
 def check_symbol(symbols: str) -> str:
     """The symbol that makes Σ i·vᵢ ≡ 0 (mod 29), `symbols` numbered from 1 and the check symbol last."""
     n = len(symbols) + 1
-    total = sum(i * _VALUE[symbol] for i, symbol in enumerate(symbols, 1))
+    total = sum(map(operator.mul, map(_VALUE.__getitem__, symbols), range(1, n)))
     return ALPHABET[-total * pow(n, -1, 29) % 29]
 
 
@@ -75,10 +77,10 @@ def read(text: str) -> Scanned:
     Never raises; a text of whatever length costs no more than its last 400 characters.
     """
     code = _symbols(text)
-    kind = next((kind for kind in Kind if code.startswith(kind) and len(code) == LENGTH[kind] + 2), None)
-    if kind is None or not (code.isascii() and code.isalnum()):
+    kind = _KINDS.get(code[:1])
+    if kind is None or len(code) != LENGTH[kind] + 2 or not (code.isascii() and code.isalnum()):
         return Scanned("unknown", text.strip())
-    if any(symbol not in _VALUE for symbol in code[1:]) or check_symbol(code[1:-1]) != code[-1]:
+    if not _VALUE.keys() >= set(code[1:]) or check_symbol(code[1:-1]) != code[-1]:
         return Scanned("misread", code)
     return Scanned(_NAMES[kind], code)
 

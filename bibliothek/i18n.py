@@ -42,34 +42,6 @@ def use_language(code: str) -> _Chosen:
     return _Chosen(language.set(code if code in LANGUAGES else DEFAULT))
 
 
-def choose_language(accept_language: str | None, cookie: str | None, default: str = DEFAULT) -> str:
-    """The language for a request: what the person chose (cookie), else what the browser prefers, else `default`.
-
-    `accept_language` is the header of RFC 9110, section 12.5.4; whatever in it cannot be read is passed over.
-    """
-    if cookie in LANGUAGES:
-        return cookie
-    wanted = [_read_range(part) for part in (accept_language or "").split(",")]
-    known = [(code, quality) for code, quality in wanted if code in LANGUAGES and quality > 0]
-    if not known:
-        return default
-    return max(known, key=lambda pair: pair[1])[0]
-
-
-def _read_range(part: str) -> tuple[str, float]:
-    """`en-GB;q=0.8` gives `("en", 0.8)`; a quality outside 0 to 1 counts as not wanted."""
-    tag, _semicolon, weight = part.partition(";")
-    code = tag.strip().lower().partition("-")[0]
-    name, _equals, number = weight.partition("=")
-    if not weight.strip():
-        return code, 1.0
-    try:
-        quality = float(number) if name.strip().lower() == "q" else 0.0
-    except ValueError:
-        return code, 0.0
-    return code, quality if 0 <= quality <= 1 else 0.0
-
-
 @cache
 def _catalogue(code: str) -> NullTranslations:
     """The texts of a language, read once. German, and any language we do not have, is the msgid itself."""

@@ -18,7 +18,6 @@ from bibliothek import i18n
 from bibliothek.i18n import (
     N_,
     _,
-    choose_language,
     format_date,
     format_date_short,
     format_datetime,
@@ -153,42 +152,6 @@ def test_the_catalogue_is_read_once(english_texts: None) -> None:
         _("Regal")
         (i18n.FOLDER / "en" / "LC_MESSAGES" / "bibliothek.mo").unlink()
         assert _("Regal") == "Shelf"
-
-
-# --- which language ---
-
-
-@pytest.mark.parametrize(
-    ("header", "cookie", "default", "chosen"),
-    [
-        (None, None, "de", "de"),
-        (None, None, "en", "en"),
-        ("en", None, "de", "en"),
-        ("en-GB,en;q=0.9", None, "de", "en"),
-        ("de-DE,de;q=0.9,en;q=0.8", None, "en", "de"),
-        ("fr, en;q=0.4, de;q=0.3", None, "de", "en"),
-        ("en;q=0.3, de;q=0.7", None, "de", "de"),
-        ("de, en", None, "en", "de"),
-        ("EN ; Q=0.5", None, "de", "en"),
-        ("en;q=0", None, "de", "de"),
-        ("fr,tr;q=0.5", None, "de", "de"),
-        ("*", None, "de", "de"),
-        ("en", "de", "en", "de"),
-        ("de", "en", "de", "en"),
-        ("en", "fr", "de", "en"),
-        ("de", "", "en", "de"),
-        (";;;,,q=,en;q=viel,=0.3,\x00\xff", None, "de", "de"),
-        ("en;q=nan,de;q=inf", None, "de", "de"),
-        ("en;q=-1", None, "de", "de"),
-        ("en;q=1e3", None, "de", "de"),
-        ("en;level=1", None, "de", "de"),
-        ("," * 50_000, None, "en", "en"),
-    ],
-)
-def test_the_person_comes_before_the_browser_and_the_browser_before_the_library(
-    header: str | None, cookie: str | None, default: str, chosen: str
-) -> None:
-    assert choose_language(header, cookie, default) == chosen
 
 
 # --- dates and numbers ---

@@ -15,13 +15,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek.copies.models import Copy
+from bibliothek.copies.queries import UnknownCopy
 from bibliothek.db import has_many_writers, is_foreign_key_violation, is_unique_violation
 from bibliothek.i18n import _
 from bibliothek.lending import rules
 from bibliothek.lending.models import Borrower, Loan
 from bibliothek.library.models import Library
-from bibliothek.members.queries import NoSuchMember
+from bibliothek.members.models import Card
+from bibliothek.members.queries import NoSuchMember, UnknownCard
 from bibliothek.problems import Problem
+from bibliothek.tokens import hashed
 
 
 class CopyOnLoan(Problem):
@@ -75,8 +78,9 @@ class GivenBack:
 
 
 # All that decides about a copy in one statement.
-_DESK = (
+_ALL = (
     select(
+        Copy.id.label("copy_id"),
         Copy.state,
         Loan.id.label("loan_id"),
         Loan.due_on,
@@ -85,11 +89,19 @@ _DESK = (
     )
     .outerjoin(Loan, (Loan.copy_id == Copy.id) & Loan.returned_at.is_(None))
     .outerjoin(Borrower, Borrower.loan_id == Loan.id)
-    .where(Copy.id == bindparam("copy_id"))
 )
+_DESK = _ALL.where(Copy.id == bindparam("copy_id"))
+# The same found by what was scanned, with who holds the card.
+_SCANNED = _ALL.add_columns(
+    select(Card.member_id)
+    .where(Card.code_hash == bindparam("card_hash"), Card.revoked_at.is_(None))
+    .scalar_subquery()
+    .label("card_of")
+).where(Copy.code == bindparam("code"))
 # On its own and before the rest: PostgreSQL reads what it locks anew, but not the loans joined to it, so whoever waited
 # for the lock in one statement with them would decide by the loans of before.
 _LOCK = select(Copy.id).where(Copy.id == bindparam("copy_id")).with_for_update()
+_LOCK_SCANNED = select(Copy.id).where(Copy.code == bindparam("code")).with_for_update()
 _OPEN = insert(Loan).returning(Loan.id)
 _BORROWER = insert(Borrower)
 _ACTIVATE = update(Copy).where(Copy.id == bindparam("copy_id")).values(state="active")
@@ -103,30 +115,49 @@ def lend(db: Session, copy: HasId, member: HasId, now: datetime, today: date) ->
     Raises CopyOnLoan when somebody else has it, CopyWithdrawn, NoSuchMember for somebody who was erased just now.
     """
     connection = db.connection()
-    desk = _desk(connection, copy)
+    return _lend(connection, _desk(connection, copy), member.id, now, today)
+
+
+def lend_scanned(db: Session, code: str, card: str, now: datetime, today: date) -> Lent:
+    """The same for the codes of a copy and of a card, as `codes.read` gives them, in two statements less.
+
+    Raises UnknownCopy and UnknownCard, too.
+    """
+    connection = db.connection()
+    if has_many_writers(connection):
+        connection.execute(_LOCK_SCANNED, {"code": code})
+    desk = connection.execute(_SCANNED, {"code": code, "card_hash": hashed(card)}).first()
+    if desk is None:
+        raise UnknownCopy(code)
+    if desk.card_of is None:
+        raise UnknownCard
+    return _lend(connection, desk, desk.card_of, now, today)
+
+
+def _lend(connection: Connection, desk: Row[Any], member_id: int, now: datetime, today: date) -> Lent:
     if desk.state == "withdrawn":
         raise CopyWithdrawn
     if desk.loan_id is not None:
-        if desk.member_id == member.id:
-            return Lent(OpenLoan(desk.loan_id, copy.id, desk.due_on), already=True)
+        if desk.member_id == member_id:
+            return Lent(OpenLoan(desk.loan_id, desk.copy_id, desk.due_on), already=True)
         raise CopyOnLoan
     due_on = rules.due_on(today, desk.loan_days)
     try:
-        loan_id = connection.execute(_OPEN, {"copy_id": copy.id, "lent_at": now, "due_on": due_on}).scalar_one()
+        loan_id = connection.execute(_OPEN, {"copy_id": desk.copy_id, "lent_at": now, "due_on": due_on}).scalar_one()
     except IntegrityError as error:
         # The last guard, should the lock above ever fail: the database refuses a second open loan.
         if is_unique_violation(error, "one_open_loan_per_copy", "loan.copy_id"):
             raise CopyOnLoan from error
         raise
-    _note_borrower(connection, loan_id, member)
+    _note_borrower(connection, loan_id, member_id)
     if desk.state == "intake":
-        connection.execute(_ACTIVATE, {"copy_id": copy.id})
-    return Lent(OpenLoan(loan_id, copy.id, due_on), already=False)
+        connection.execute(_ACTIVATE, {"copy_id": desk.copy_id})
+    return Lent(OpenLoan(loan_id, desk.copy_id, due_on), already=False)
 
 
-def _note_borrower(connection: Connection, loan_id: int, member: HasId) -> None:
+def _note_borrower(connection: Connection, loan_id: int, member_id: int) -> None:
     try:
-        connection.execute(_BORROWER, {"loan_id": loan_id, "member_id": member.id})
+        connection.execute(_BORROWER, {"loan_id": loan_id, "member_id": member_id})
     except IntegrityError as error:
         # Erased since their card was read.
         if is_foreign_key_violation(error, "fk_borrower_member_id"):

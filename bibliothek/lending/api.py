@@ -13,10 +13,10 @@ from msgspec import UNSET, UnsetType
 from bibliothek.catalogue.fields import TitleAnswer
 from bibliothek.catalogue.queries import title_answers
 from bibliothek.codes import read
-from bibliothek.copies.queries import copy_ref
+from bibliothek.copies.queries import copy_code, copy_ref
 from bibliothek.lending import actions, queries
 from bibliothek.lending.models import Borrower
-from bibliothek.members.queries import MisreadCard, UnknownCard, member_ref
+from bibliothek.members.queries import MisreadCard, UnknownCard
 from bibliothek.web.calls import Call, Made, read_call, write_call
 from bibliothek.web.sign_in import Audience
 
@@ -100,10 +100,10 @@ def loan_answer(_call: Call, ids: dict[str, Any]) -> LoanAnswer:
 @write_call("/loans", Audience.TOKENS, loan_answer, refuses=(404, 409), or_already=True)
 def post_loan(call: Call, data: JSONBody[LoanCall]) -> Made:
     """Lend a copy to a member. 200 with the loan when they have it already, 409 when somebody else has it."""
-    copy = copy_ref(call.db, data.copy)
-    lent = actions.lend(call.db, copy, member_ref(call.db, _card(data.member)), call.now, call.today)
+    code, card = copy_code(data.copy), _card(data.member)
+    lent = actions.lend_scanned(call.db, code, card, call.now, call.today)
     return Made(
-        200 if lent.already else 201, {"id": lent.loan.id, "copy": copy.code, "due_on": lent.loan.due_on.isoformat()}
+        200 if lent.already else 201, {"id": lent.loan.id, "copy": code, "due_on": lent.loan.due_on.isoformat()}
     )
 
 

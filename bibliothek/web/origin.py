@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from bibliothek.i18n import _
 from bibliothek.problems import Problem
@@ -78,18 +77,19 @@ def https_is_missing(request: ASGIConnection[Any, Any, Any, Any], settings: Sett
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-async def check_origin(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """Guard of the whole app. The API is left out: it reads no cookies, so there is nothing to ride on.
+async def check_origin(request: Request[Any, Any, Any]) -> None:
+    """Before every request. The API is left out: it reads no session cookie, so there is nothing to ride on.
 
-    Async although it waits for nothing: Litestar would send a plain function to a thread, with every request.
+    Async although it waits for nothing: Litestar would send a plain function to a thread, with every request. Not a guard,
+    for each of which it copies the handler.
     """
-    if not is_host(connection.headers.get("host", "")):
+    if not is_host(request.headers.get("host", "")):
         raise BadHost
-    if not isinstance(connection, Request) or connection.method in SAFE or connection.scope["path"].startswith("/api/"):
+    if request.method in SAFE or request.scope["path"].startswith("/api/"):
         return
-    site = connection.headers.get("sec-fetch-site")
-    origin = connection.headers.get("origin", "").lower()
-    settings: Settings = connection.app.state.kit.settings
-    if site == "same-origin" or (site is None and origin and origin == own_origin(connection, settings)):
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin", "").lower()
+    settings: Settings = request.app.state.kit.settings
+    if site == "same-origin" or (site is None and origin and origin == own_origin(request, settings)):
         return
     raise ForeignOrigin

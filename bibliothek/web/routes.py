@@ -123,7 +123,8 @@ def _serve(serve: Serve, audience: Audience, request: AnyRequest, body: bytes, g
 
 def speak(request: AnyRequest, kit: Kit) -> None:
     """The language somebody chose, else the library's. The shared tablet's browser has no say in it."""
-    i18n.use_language(i18n.choose_language(None, request.cookies.get(LANGUAGE), kit.settings.language))
+    chosen = request.cookies.get(LANGUAGE)
+    i18n.use_language(chosen if chosen in i18n.LANGUAGES else kit.settings.language)
 
 
 def _read(fn: Handler, visit: Visit, audience: Audience, given: dict[str, Any]) -> Response[Any]:

@@ -206,7 +206,7 @@ def test_a_signed_in_browser_is_a_stranger_to_the_api(desk: Desk, both: Library)
 
 
 def test_a_loan_costs_few_statements(desk: Desk, both: Library) -> None:
-    """Token, copy, member, everything about the copy, loan, borrower, active: one each. PostgreSQL locks the copy, too."""
+    """Token, all about the copy and the card, loan, borrower, active: one each. PostgreSQL locks the copy, too."""
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
@@ -220,5 +220,5 @@ def test_a_loan_costs_few_statements(desk: Desk, both: Library) -> None:
     for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
     assert len([statement for statement in seen if not statement.startswith("BEGIN")]) == (
-        7 if both.database.is_sqlite else 8
+        5 if both.database.is_sqlite else 6
     )
