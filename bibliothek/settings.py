@@ -223,7 +223,9 @@ def _smtp_url(name: str, value: str) -> str:
 def _mail_from(name: str, value: str) -> str:
     _sender, address = parseaddr(value)
     if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
-        raise _bad(name, value, "eine E-Mail-Adresse wie bibliothek@example.org oder Bibliothek <bibliothek@example.org>")
+        raise _bad(
+            name, value, "eine E-Mail-Adresse wie bibliothek@example.org oder Bibliothek <bibliothek@example.org>"
+        )
     return value
 
 
