@@ -1,4 +1,7 @@
-"""The round: once a minute, what waits in the outbox is tried again, and what nobody needs any more is forgotten."""
+"""The round: once a minute, what waits in the outbox is tried again, and what nobody needs any more is forgotten.
+
+Forgotten means from all files: the log of the database is emptied, too.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +59,7 @@ class Rounds:
         while not self._stop.wait(pause):
             outbox.round_soon(self._database, self._settings, self._clock, self._wanted).exception()
             self._forget_what_is_over()
+            self._forget_for_good()
             pause = EVERY
 
     def _forget_what_is_over(self) -> None:
@@ -66,3 +70,10 @@ class Rounds:
         except SQLAlchemyError as error:
             # The next round tries again.
             log.error("not forgotten: %s", getattr(error, "orig", error))
+
+    def _forget_for_good(self) -> None:
+        try:
+            # With a long reader in the way, the next round tries again.
+            self._database.empty_log()
+        except SQLAlchemyError as error:
+            log.error("log of the database not emptied: %s", getattr(error, "orig", error))
