@@ -6,6 +6,8 @@ token that leaked could otherwise leave somebody behind who is still there after
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from typing import Any
 
 import msgspec
@@ -49,7 +51,12 @@ class MemberAnswer(msgspec.Struct):
 
 def made(call: Call, ids: dict[str, Any]) -> MemberAnswer:
     """The card's code comes from the request's own seed: it is kept nowhere, and a repeated request gets it again."""
-    return MemberAnswer(ids["id"], codes.new_card_code(call.seed))
+    return MemberAnswer(ids["id"], codes.new_card_code(_card_seed(call, ids["salt"])))
+
+
+def _card_seed(call: Call, salt: str) -> bytes:
+    """With the salt, a key that is used again when it is long forgotten makes another card."""
+    return hashlib.sha256(call.seed + salt.encode()).digest()
 
 
 def nothing(_call: Call, _ids: dict[str, Any]) -> None:
@@ -61,8 +68,9 @@ def post_member(call: Call, data: JSONBody[MemberCall]) -> Made:
     """Add a member with a card. 409 when another has the address, 403 for librarians and admins."""
     _refuse_unless_member(call, data.role)
     member = actions.add_member(call.db, data.name, data.email, data.role, call.now)
-    actions.new_card(call.db, member, call.now, call.seed)
-    return Made(201, {"id": member.id})
+    salt = secrets.token_hex(16)
+    actions.new_card(call.db, member, call.now, _card_seed(call, salt))
+    return Made(201, {"id": member.id, "salt": salt})
 
 
 @write_call(

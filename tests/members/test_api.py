@@ -46,6 +46,16 @@ def test_a_repeated_request_gets_the_same_card_and_adds_nobody(both: Library, cl
         assert queries.member_by_card(db, second.json()["card"]).name == "Mitglied 1"
 
 
+def test_a_key_that_is_long_forgotten_makes_another_member_with_another_card(both: Library, client: Client) -> None:
+    body, headers = {"name": "Mitglied 1", "role": "member"}, {"idempotency-key": "a-key"}
+    first = client.post("/api/v1/members", json=body, headers=headers).json()
+    both.clock.pass_time(hours=25)
+    answer = client.post("/api/v1/members", json=body, headers=headers)
+    assert answer.status_code == 201
+    assert answer.json()["card"] != first["card"]
+    assert answer.json()["id"] != first["id"]
+
+
 def test_a_taken_address_is_409(client: Client) -> None:
     body = {"name": "Mitglied 1", "email": "m1@example.org", "role": "member"}
     client.post(PATH, json=body)
