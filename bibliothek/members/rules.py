@@ -7,7 +7,9 @@ import hmac
 import re
 import unicodedata
 from base64 import urlsafe_b64encode
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from bibliothek.i18n import N_
 
@@ -19,8 +21,8 @@ LONGEST_NAME = 100
 LINK_LASTS = timedelta(minutes=10)
 # Of a million 6-digit codes, one mail lets five be tried.
 MOST_TRIES = 5
-# (how many, within) for one address. A day's twelve mails give sixty guesses at a million: too few to be worth it.
-ADDRESS_LIMITS = ((3, timedelta(minutes=10)), (12, timedelta(days=1)))
+# Of all codes mailed to one address in a day: sixty guesses at a million are too few to be worth it.
+MOST_TRIES_A_DAY = 60
 # For one network: a whole group may sit behind one address.
 NETWORK_LIMIT = (30, timedelta(minutes=10))
 # Codes of the first run: half a trillion, so this is against nuisance more than against luck.
@@ -30,6 +32,31 @@ SETUP_LIMIT = (100, timedelta(minutes=10))
 COUNTED = timedelta(days=1)
 # A button pressed twice arrives within this time.
 DOUBLE_PRESS = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class MailLimit:
+    """How many sign-in mails an address may get: `soon` within LINK_LASTS, `daily` within COUNTED, then one every `pause`."""
+
+    soon: int
+    daily: int
+    pause: timedelta
+
+    def wait(self, asked: Sequence[datetime], now: datetime) -> timedelta:
+        """How long until one more may be asked for, 0 for at once. `asked` are those of the last day, newest first."""
+        wait = timedelta(0)
+        if len(asked) >= self.soon:
+            wait = max(wait, asked[self.soon - 1] + LINK_LASTS - now)
+        if len(asked) >= self.daily:
+            wait = max(wait, asked[0] + self.pause - now)
+        return wait
+
+
+# Anybody may type anybody's address. What one network asks for (35 mails a day) reaches no limit that others would feel.
+FROM_ONE_NETWORK = MailLimit(3, 12, timedelta(hours=1))
+# Asked for from many networks, an address is refused only while a mail lies in its mailbox whose link still works: so its
+# owner gets in all the same.
+FROM_EVERYWHERE = MailLimit(10, 60, LINK_LASTS)
 
 _AFTER_SIGN_IN = "/konto"
 _NOT_BACK_TO = ("/anmelden", "/abmelden", "/einrichten")

@@ -10,21 +10,24 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from bibliothek.i18n import _
+from bibliothek.i18n import _, ngettext
 from bibliothek.library.queries import library_for_change
 from bibliothek.members.actions import start_session
 from bibliothek.members.models import BrowserSession, Member, SignIn
 from bibliothek.members.queries import member_by_email
 from bibliothek.members.rules import (
-    ADDRESS_LIMITS,
     COUNTED,
     DOUBLE_PRESS,
+    FROM_EVERYWHERE,
+    FROM_ONE_NETWORK,
     LINK_LASTS,
     MOST_TRIES,
+    MOST_TRIES_A_DAY,
     NETWORK_LIMIT,
     SETUP_LIMIT,
     SETUP_NETWORK_LIMIT,
@@ -42,7 +45,19 @@ class TooManySignIns(Problem):
     code = "too-many-sign-ins"
 
     def __init__(self, sentence: str, wait: timedelta) -> None:
-        super().__init__(sentence, retry_after=int(wait.total_seconds()))
+        super().__init__(sentence, retry_after=ceil(wait.total_seconds()))
+
+
+class TooManyCodes(Problem):
+    """Too many codes were tried for this address today."""
+
+    status = 429
+    code = "too-many-codes"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Für diese Adresse wurden heute zu viele Codes eingegeben. Öffne stattdessen den Link aus der Mail.")
+        )
 
 
 class LinkSpent(Problem):
@@ -177,17 +192,21 @@ def use_link(db: Session, link: str, session: str, now: datetime) -> Entry:
 
 
 def use_code(db: Session, browser: str, code: str, session: str, key: bytes, now: datetime) -> Entry | None:
-    """Let in the browser that asked, if `code` is right; None if not, and the try counts: commit it. Raises CodeSpent.
+    """Let in the browser that asked, if `code` is right; None if not, and the try counts: commit it.
 
-    The try is counted before the code is looked at, so that many at once are not more than five. `session` as in use_link.
+    Raises CodeSpent, TooManyCodes. The try is counted before the code is looked at, so that many at once are not more than
+    five. `session` as in use_link.
     """
+    library_for_change(db)
     this_browser = SignIn.browser_hash == hashed(browser)
     tried = db.execute(
         update(SignIn)
         .where(this_browser, SignIn.used_at.is_(None), SignIn.expires_at > now, SignIn.tries < MOST_TRIES)
         .values(tries=SignIn.tries + 1)
-        .returning(SignIn.id, SignIn.code_hash, SignIn.member_id, SignIn.return_to)
+        .returning(SignIn.id, SignIn.address_hash, SignIn.code_hash, SignIn.member_id, SignIn.return_to)
     ).all()
+    if tried and _tries_today(db, tried[0].address_hash, now) > MOST_TRIES_A_DAY:
+        raise TooManyCodes
     wanted = _code_hash(key, browser, "".join(sign for sign in code if sign.isdigit()))
     for row in tried:
         if hmac.compare_digest(row.code_hash or "", wanted) and row.member_id is not None:
@@ -257,17 +276,39 @@ def _code_hash(key: bytes, browser: str, code: str) -> str:
 
 
 def _refuse_too_many(db: Session, address_hash: str, network_hash: str, now: datetime) -> None:
-    for most, within in ADDRESS_LIMITS:
-        if _count(db, SignIn.address_hash == address_hash, now - within) >= most:
-            raise TooManySignIns(
-                _("Für diese Adresse wurde schon mehrmals eine Mail angefordert. Sieh im Postfach und im Spam nach."),
-                within,
-            )
+    wait = _wait_for_mail(db, address_hash, network_hash, now)
+    if wait > timedelta(0):
+        raise TooManySignIns(
+            ngettext(
+                "Für diese Adresse wurde schon mehrmals eine Mail angefordert. Öffne den Link aus der neuesten; "
+                "vielleicht liegt sie im Spam. In {n} Minute kannst du eine neue anfordern.",
+                "Für diese Adresse wurde schon mehrmals eine Mail angefordert. Öffne den Link aus der neuesten; "
+                "vielleicht liegt sie im Spam. In {n} Minuten kannst du eine neue anfordern.",
+                ceil(wait / timedelta(minutes=1)),
+            ),
+            wait,
+        )
     most, within = NETWORK_LIMIT
     if _count(db, SignIn.network_hash == network_hash, now - within) >= most:
         raise TooManySignIns(
             _("Aus diesem Netz wollen sich gerade sehr viele anmelden. Versuche es in 10 Minuten noch einmal."), within
         )
+
+
+def _wait_for_mail(db: Session, address_hash: str, network_hash: str, now: datetime) -> timedelta:
+    """How long until the address may be sent another mail, asked for by this network; 0 for at once."""
+    asked = db.execute(
+        select(SignIn.created_at, SignIn.network_hash)
+        .where(SignIn.address_hash == address_hash, SignIn.created_at > now - COUNTED)
+        .order_by(SignIn.created_at.desc())
+    ).all()
+    from_here = [row.created_at for row in asked if row.network_hash == network_hash]
+    return max(FROM_ONE_NETWORK.wait(from_here, now), FROM_EVERYWHERE.wait([row.created_at for row in asked], now))
+
+
+def _tries_today(db: Session, address_hash: str, now: datetime) -> int:
+    of_today = (SignIn.address_hash == address_hash, SignIn.created_at > now - COUNTED)
+    return db.scalar(select(func.sum(SignIn.tries)).where(*of_today)) or 0
 
 
 def _count(db: Session, which: ColumnElement[bool], since: datetime) -> int:

@@ -68,6 +68,7 @@ def sign_in_page(visit: Visit, zurueck: FromQuery[str] = "") -> Answer:
         "members/sign_in.html",
         back=rules.local_path(wanted) or "",
         can_mail=visit.settings.mail_is_possible,
+        has_asked=bool(_asked(visit)),
     )
 
 

@@ -11,14 +11,15 @@ import pytest
 from sqlalchemy import func, select
 
 from bibliothek.mail.models import Mail
-from bibliothek.members import actions, rules, sign_in
+from bibliothek.members import actions, queries, rules, sign_in
 from bibliothek.members.models import BrowserSession, Member, SignIn
-from bibliothek.tokens import hashed
+from bibliothek.tokens import hashed, new_token
 from tests import make
 from tests.client import HOST, Client, text_of
 from tests.conftest import Library
 from tests.members.mails import all_mails, last_mail, once_of
 
+KEY = b"only for tests"
 OTHER = "ganz-woanders@example.org"
 
 
@@ -236,7 +237,7 @@ def test_limits_say_the_same_for_known_and_unknown_addresses(mailing: Library) -
     assert len(all_mails(mailing)) == 3
 
 
-def test_after_ten_minutes_an_address_may_ask_again_but_not_all_day(mailing: Library) -> None:
+def test_after_ten_minutes_an_address_may_ask_again_and_after_a_while_once_an_hour(mailing: Library) -> None:
     people(mailing)
     with mailing.client() as client:
         for _round in range(4):
@@ -244,9 +245,93 @@ def test_after_ten_minutes_an_address_may_ask_again_but_not_all_day(mailing: Lib
                 ask(client)
             assert client.submit("/anmelden", email="mitglied@example.org").status_code == 429
             mailing.clock.pass_time(minutes=11)
-        assert client.submit("/anmelden", email="mitglied@example.org").status_code == 429
+        for _hour in range(3):
+            assert client.submit("/anmelden", email="mitglied@example.org").status_code == 429
+            mailing.clock.pass_time(minutes=60)
+            ask(client)
         mailing.clock.pass_time(days=1)
-        ask(client)
+        for _time in range(3):
+            ask(client)
+
+
+def ask_from(library: Library, network: str, email: str = "mitglied@example.org") -> tuple[str, sign_in.Mailed] | None:
+    """Ask for a mail from somewhere: the browser's token and what is mailed, None when refused."""
+    browser, mailed = new_token(), sign_in.new_mailed()
+    given = {"browser": browser, "network": network, "return_to": None, "key": KEY, "now": library.clock()}
+    try:
+        with library.database.writing() as db:
+            sign_in.begin(db, email, mailed, **given)  # type: ignore[arg-type]
+    except sign_in.TooManySignIns:
+        return None
+    return browser, mailed
+
+
+@pytest.mark.parametrize("email", ["mitglied@example.org", OTHER])
+def test_a_stranger_who_types_an_address_all_day_keeps_nobody_out(both: Library, email: str) -> None:
+    people(both)
+    mailed = 0
+    for five_minutes in range(288):
+        mailed += ask_from(both, "stranger", email) is not None
+        if five_minutes % 30 == 0:
+            assert ask_from(both, "home", email)
+        both.clock.pass_time(minutes=5)
+    assert mailed <= 36
+
+
+def test_whoever_is_refused_because_of_many_networks_has_a_link_that_works(both: Library) -> None:
+    people(both)
+    mailed: list[sign_in.Mailed] = []
+    for number in range(288):
+        for network in range(4):
+            asked = ask_from(both, f"network {number} {network}")
+            if asked:
+                mailed.append(asked[1])
+                continue
+            with both.database.reading() as db:
+                assert queries.usable_link(db, hashed(mailed[-1].link), both.clock())
+        both.clock.pass_time(minutes=5)
+    assert 144 <= len(mailed) <= 60 + 144
+
+
+def test_one_mailbox_gets_no_more_than_ten_mails_in_ten_minutes(both: Library) -> None:
+    people(both)
+    for email in ("mitglied@example.org", OTHER):
+        assert sum(ask_from(both, f"network {number}", email) is not None for number in range(30)) == 10
+
+
+@pytest.mark.parametrize("email", ["mitglied@example.org", OTHER])
+def test_sixty_wrong_codes_a_day_end_the_codes_of_an_address_but_not_the_links(both: Library, email: str) -> None:
+    people(both)
+    for number in range(12):
+        asked = ask_from(both, f"network {number}", email)
+        assert asked
+        for _try in range(5):
+            with both.database.writing() as db:
+                assert sign_in.use_code(db, asked[0], "no code", "session", KEY, both.clock()) is None
+        both.clock.pass_time(minutes=10)
+    asked = ask_from(both, "home", email)
+    assert asked
+    for _try in range(2):
+        with pytest.raises(sign_in.TooManyCodes), both.database.writing() as db:
+            sign_in.use_code(db, asked[0], asked[1].code, "session", KEY, both.clock())
+    if email != OTHER:
+        with both.database.writing() as db:
+            assert sign_in.use_link(db, asked[1].link, "session", both.clock())
+
+
+def test_a_code_that_was_mailed_may_be_used_while_no_other_is_to_be_had(mailing: Library) -> None:
+    people(mailing)
+    with mailing.client() as client:
+        assert "/anmelden/code" not in client.get("/anmelden").text
+        for _time in range(3):
+            ask(client)
+        mailing.clock.pass_time(minutes=1)
+        refused = client.submit("/anmelden", email="mitglied@example.org")
+        assert refused.status_code == 429
+        assert "In 9 Minuten" in text_of(refused.text)
+        assert 'href="/anmelden/code"' in refused.text
+        client.submit("/anmelden/code", code=last_mail(mailing).code)
+        assert is_signed_in(client)
 
 
 def test_one_network_may_not_ask_for_everybody(mailing: Library) -> None:
