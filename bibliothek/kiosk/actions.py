@@ -47,9 +47,10 @@ class BadTabletName(Invalid):
 def enrol(db: Session, name: str, now: datetime, token: str | None = None) -> str:
     """Make a device a tablet; returns the value of its cookie. Raises BadTabletName.
 
-    `token`, where given, is a fresh one of `members.sign_in.token_for_press`.
+    `token`, where given, is that of `members.sign_in.token_for_press`; if a tablet has it or had it, this one gets another.
     """
-    token = token or new_token()
+    if token is None or queries.was_given(db, hashed(token)):
+        token = new_token()
     db.add(Device(name=clean_name(name), token_hash=hashed(token), enrolled_at=now))
     db.flush()
     return token

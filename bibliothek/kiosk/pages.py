@@ -135,7 +135,7 @@ def enrol_page(visit: Visit) -> Page:
 
 
 # Not for librarians only, because the button may be pressed twice: the first press has signed the librarian out already,
-# and the second must bring the same cookie. Whoever did not press first has to be a librarian.
+# and the second must bring the same cookie. Whoever did not press first, and just now, has to be a librarian.
 @errand("/verwaltung/tablet", Audience.EVERYONE, again=_how_to_enrol)
 def enrol(visit: Visit) -> Redirect:
     """This browser is the tablet from now on; the librarian's own session in it ends, because it is nobody's own."""
@@ -144,9 +144,9 @@ def enrol(visit: Visit) -> Redirect:
     with kit.database.writing() as db:
         # Of two presses at once the second waits here, and then sees what the first did.
         library_for_change(db)
-        if not queries.enrolled(db, hashed(token)):
+        if not queries.enrolled_just_now(db, hashed(token), visit.now):
             require(Audience.LIBRARIANS, visit.asker)
-            actions.enrol(db, visit.field("name"), visit.now, token)
+            token = actions.enrol(db, visit.field("name"), visit.now, token)
             session = read_cookie(SESSION, visit.request, visit.settings)
             if session:
                 end_session(db, session)

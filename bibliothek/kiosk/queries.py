@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.queries import bylines, titles_by_isbn
@@ -19,6 +19,7 @@ from bibliothek.kiosk.rules import LATEST, MOST_ROWS, Answer, LastScan, Moment, 
 from bibliothek.lending.models import Borrower
 from bibliothek.lending.queries import AtDesk, at_desk_by_loan, availability
 from bibliothek.members.models import Member
+from bibliothek.members.rules import DOUBLE_PRESS
 from bibliothek.problems import NotFound
 
 # Numbers of rows are 32 bits wide on PostgreSQL.
@@ -59,6 +60,19 @@ def enrolled(db: Session, token_hash: str) -> tuple[int, str] | None:
     """Id and name of the tablet with this cookie, unless it was revoked."""
     row = db.connection().execute(_ENROLLED, {"token_hash": token_hash}).first()
     return (row.id, row.name) if row else None
+
+
+def enrolled_just_now(db: Session, token_hash: str, now: datetime) -> bool:
+    """Whether the first press of the same button made the tablet with this cookie."""
+    just_now = Device.enrolled_at > now - DOUBLE_PRESS
+    return bool(
+        db.scalar(select(exists().where(Device.token_hash == token_hash, Device.revoked_at.is_(None), just_now)))
+    )
+
+
+def was_given(db: Session, token_hash: str) -> bool:
+    """Whether any tablet has this cookie, or had it before it was revoked."""
+    return bool(db.scalar(select(exists().where(Device.token_hash == token_hash))))
 
 
 def devices(db: Session) -> Sequence[Device]:

@@ -72,6 +72,34 @@ def test_pressing_the_button_twice_makes_one_tablet(both: Library) -> None:
             assert len(db.scalars(select(Device)).all()) == 1
 
 
+def test_an_old_form_makes_nobody_a_tablet(both: Library) -> None:
+    with both.client() as client:
+        client.sign_in(person(both))
+        once = enrol(client)
+    both.clock.pass_time(minutes=1)
+    with both.client() as stranger:
+        answer = stranger.submit("/verwaltung/tablet", False, name="Meins", once=once)
+        assert "tablet" not in stranger.cookies
+        assert answer.headers.get("location", "") != "/kiosk"
+        assert not has_scan_field(stranger)
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_an_old_form_makes_another_tablet_for_a_librarian(both: Library, revoked: bool) -> None:
+    librarian = person(both)
+    with both.client() as first, both.client() as second:
+        once = enrol(first.sign_in(librarian))
+        if revoked:
+            with both.database.writing() as db:
+                db.get_one(Device, 1).revoked_at = both.clock()
+        both.clock.pass_time(minutes=1)
+        second.sign_in(librarian)
+        assert second.submit("/verwaltung/tablet", name="Küche", once=once).status_code == 200
+        assert second.cookies["tablet"] != first.cookies["tablet"]
+        assert has_scan_field(second)
+        assert has_scan_field(first) is not revoked
+
+
 def test_a_form_without_its_hidden_field_never_brings_another_tablets_cookie(library: Library) -> None:
     librarian = person(library)
     with library.client() as client:
