@@ -176,10 +176,7 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # The driver itself, as for the pragmas: there is nothing here for SQLAlchemy to add.
-        cursor = connection.connection.cursor()
-        cursor.execute(begin)
-        cursor.close()
+        connection.exec_driver_sql(begin)
 
     return engine
 

@@ -60,7 +60,7 @@ def test_a_source_can_be_switched_off(tmp_path: Path) -> None:
         ("SMTP_URL", "smtp://name:1/geheim@mail.example.org", "%2F für /"),
         ("SMTP_URL", "smtp://name:1#geheim@mail.example.org", "%23 für #"),
         ("DATABASE_URL", "postgresql://name:geheim@x:port/y", "lesbar"),
-        ("MAIL_FROM", "Bücherei am Hof", "eine Mail-Adresse wie"),
+        ("MAIL_FROM", "Bücherei am Hof", "eine E-Mail-Adresse wie"),
         ("SECRET_KEY_FILE", "/gibt/es/nicht", "lässt sich nicht lesen"),
     ],
 )
