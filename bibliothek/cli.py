@@ -5,9 +5,6 @@ Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage.
 
 from __future__ import annotations
 
-import gc
-import ipaddress
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,16 +15,12 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from bibliothek import __version__
-from bibliothek.problems import Problem
-from bibliothek.settings import BadSetting, Settings, is_loopback, load_settings
+from bibliothek.problems import Failed, Problem
+from bibliothek.settings import BadSetting, Settings, load_settings
 
 if TYPE_CHECKING:
     from bibliothek.db import Database
     from bibliothek.reminders.actions import Reminded
-
-
-class Failed(Exception):
-    """Why a command could not do its work, in one line."""
 
 
 @dataclass(frozen=True)
@@ -188,138 +181,17 @@ def _nothing_there(settings: Settings) -> str:
 @click.option("--port", type=click.IntRange(1, 65535), help="Der Port.")
 def serve(host: str | None, port: int | None) -> None:
     """Migrate, say the address, serve until Ctrl+C or SIGTERM."""
-    # Imports make hundreds of thousands of objects that live as long as the process: searching them for garbage, again and
-    # again while they grow, is a sixth of the start. `_serve` switches it on again and leaves them out for good.
-    gc.disable()
+    from bibliothek import server
+
     settings = load_settings()
     host, port = host or settings.host, port or settings.port
-    with closing(_listen(host, port)) as listener, plain_words(settings):
+    with server.quick_start(), closing(server.listen(host, port)) as listener, plain_words(settings):
         from bibliothek.db import open_database
         from bibliothek.migrations import migrate
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
             migrate(database)
-            _serve(settings, database, listener, host, port)
-
-
-def _serve(settings: Settings, database: Database, listener: socket.socket, host: str, port: int) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    import uvicorn
-    from litestar.concurrency import set_asyncio_executor
-
-    from bibliothek import log
-    from bibliothek.app import create_app
-    from bibliothek.db import THREADS
-
-    log.configure()
-    # As many threads as the pool has connections: more would only wait for one another.
-    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
-    app = create_app(settings, database)
-    for line in _greeting(settings, database, host, port):
-        click.echo(line)
-    gc.freeze()
-    gc.enable()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            # Whom to believe about forwarded addresses is our own setting (web/origin.py).
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
-    )
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        click.echo("Beendet.")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that waits for browsers from now on: nobody who reads our greeting comes too early. Raises Failed."""
-    try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise Failed(f"Die Adresse {host} gibt es auf diesem Rechner nicht.") from error
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise Failed(_cannot_listen(error, host, port)) from error
-    return listener
-
-
-def _cannot_listen(error: OSError, host: str, port: int) -> str:
-    import errno
-
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} ist schon belegt: Vielleicht läuft die Bibliothek schon. Ein anderer geht mit --port."
-    if error.errno == errno.EACCES:
-        return (
-            f"Port {port} lässt sich hier nur mit Systemrechten öffnen. Nimm einen ab 1024, zum Beispiel --port 8000."
-        )
-    return f"Auf {host}, Port {port} lässt sich nicht lauschen: {error.strerror}."
-
-
-def _greeting(settings: Settings, database: Database, host: str, port: int) -> Iterator[str]:
-    """What the terminal says: where the library is, and the code of the first run while nobody has used it."""
-    from bibliothek.library.rules import setup_code
-    from bibliothek.members.queries import has_admin
-    from bibliothek.settings import ensure_secret_key
-
-    addresses = _addresses(host, port)
-    yield f"Bibliothek läuft: {addresses[0]}"
-    for address in addresses[1:]:
-        yield f"Im Netz: {address}"
-    if settings.base_url not in addresses:
-        yield f"QR-Codes und Mails führen auf {settings.base_url} (BIBLIOTHEK_BASE_URL)."
-    with database.reading() as db:
-        is_set_up = has_admin(db)
-    if not is_set_up:
-        code = setup_code(ensure_secret_key(settings))
-        yield f"Noch nicht eingerichtet. Öffne {addresses[-1]}/einrichten und gib diesen Code ein: {code}"
-    yield "Beenden mit Strg+C."
-
-
-def _addresses(host: str, port: int) -> list[str]:
-    """Where browsers find the server: on this machine first, then in the local network."""
-    suffix = "" if port == 80 else f":{port}"
-    if is_loopback(host):
-        return [f"http://localhost{suffix}"]
-    if not _is_any(host):
-        return [f"http://{_in_url(host)}{suffix}"]
-    lan = _lan_address()
-    return [f"http://localhost{suffix}", *([f"http://{lan}{suffix}"] if lan else [])]
-
-
-def _is_any(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _lan_address() -> str | None:
-    """This machine's address in its network, or None without one. Nothing is sent: the kernel only picks a route."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address that nobody has
-        except OSError:
-            return None
-        address: str = probe.getsockname()[0]
-    return None if is_loopback(address) or _is_any(address) else address
+            server.serve(settings, database, listener, host, port)
 
 
 # ---- member, token ----

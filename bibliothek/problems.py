@@ -34,3 +34,7 @@ class Invalid(Problem):
 
     status = 422
     code = "invalid"
+
+
+class Failed(Exception):
+    """Why a command could not do its work, in one line."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from bibliothek import cli, codes
+from bibliothek import cli, codes, server
 from bibliothek.library.rules import setup_code
 from bibliothek.log import without_persons
 from bibliothek.members import queries
@@ -270,8 +270,8 @@ def test_a_folder_that_cannot_be_made_is_one_line(
 def test_the_greeting_says_where_browsers_find_it(
     monkeypatch: pytest.MonkeyPatch, host: str, port: int, addresses: list[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_lan_address", lambda: "192.0.2.9")
-    assert cli._addresses(host, port) == addresses
+    monkeypatch.setattr(server, "_lan_address", lambda: "192.0.2.9")
+    assert server.addresses(host, port) == addresses
 
 
 @contextmanager
@@ -362,7 +362,7 @@ def test_the_log_names_nobody(text: str, written: str) -> None:
 
 def test_the_greeting_says_where_codes_lead_if_that_is_elsewhere(library: Library) -> None:
     def greeting(port: int) -> str:
-        return "\n".join(cli._greeting(library.settings, library.database, "127.0.0.1", port))
+        return "\n".join(server.greeting(library.settings, library.database, "127.0.0.1", port))
 
     assert "führen auf http://localhost:8000" in greeting(9000)
     assert "führen auf" not in greeting(8000)

@@ -22,8 +22,6 @@ from bibliothek.members.models import Member
 from bibliothek.members.rules import DOUBLE_PRESS
 from bibliothek.problems import NotFound
 
-# Numbers of rows are 32 bits wide on PostgreSQL.
-
 
 class NoSuchTablet(NotFound):
     """No tablet has this number, or it was revoked."""

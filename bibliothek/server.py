@@ -1,0 +1,155 @@
+"""`bibliothek serve`: the socket, the server process, and what the terminal says.
+
+Everything heavy is imported inside the functions, as in cli.py.
+"""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from bibliothek.problems import Failed
+from bibliothek.settings import Settings, is_loopback
+
+if TYPE_CHECKING:
+    from bibliothek.db import Database
+
+
+@contextmanager
+def quick_start() -> Iterator[None]:
+    """Look for no garbage until `serve` is ready.
+
+    Imports make hundreds of thousands of objects that live as long as the process: searching them again and again while
+    they grow is a sixth of the start.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def serve(settings: Settings, database: Database, listener: socket.socket, host: str, port: int) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    import uvicorn
+    from litestar.concurrency import set_asyncio_executor
+
+    from bibliothek import log
+    from bibliothek.app import create_app
+    from bibliothek.db import THREADS
+
+    log.configure()
+    # As many threads as the pool has connections: more would only wait for one another.
+    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
+    app = create_app(settings, database)
+    for line in greeting(settings, database, host, port):
+        click.echo(line)
+    gc.freeze()
+    gc.enable()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            # Whom to believe about forwarded addresses is our own setting (web/origin.py).
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
+    )
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        click.echo("Beendet.")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that waits for browsers from now on: nobody who reads our greeting comes too early. Raises Failed."""
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise Failed(f"Die Adresse {host} gibt es auf diesem Rechner nicht.") from error
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise Failed(_cannot_listen(error, host, port)) from error
+    return listener
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> str:
+    import errno
+
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} ist schon belegt: Vielleicht läuft die Bibliothek schon. Ein anderer geht mit --port."
+    if error.errno == errno.EACCES:
+        return (
+            f"Port {port} lässt sich hier nur mit Systemrechten öffnen. Nimm einen ab 1024, zum Beispiel --port 8000."
+        )
+    return f"Auf {host}, Port {port} lässt sich nicht lauschen: {error.strerror}."
+
+
+def greeting(settings: Settings, database: Database, host: str, port: int) -> Iterator[str]:
+    """What the terminal says: where the library is, and the code of the first run while nobody has used it."""
+    from bibliothek.library.rules import setup_code
+    from bibliothek.members.queries import has_admin
+    from bibliothek.settings import ensure_secret_key
+
+    found = addresses(host, port)
+    yield f"Bibliothek läuft: {found[0]}"
+    for address in found[1:]:
+        yield f"Im Netz: {address}"
+    if settings.base_url not in found:
+        yield f"QR-Codes und Mails führen auf {settings.base_url} (BIBLIOTHEK_BASE_URL)."
+    with database.reading() as db:
+        is_set_up = has_admin(db)
+    if not is_set_up:
+        code = setup_code(ensure_secret_key(settings))
+        yield f"Noch nicht eingerichtet. Öffne {found[-1]}/einrichten und gib diesen Code ein: {code}"
+    yield "Beenden mit Strg+C."
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """Where browsers find the server: on this machine first, then in the local network."""
+    suffix = "" if port == 80 else f":{port}"
+    if is_loopback(host):
+        return [f"http://localhost{suffix}"]
+    if not _is_any(host):
+        return [f"http://{_in_url(host)}{suffix}"]
+    lan = _lan_address()
+    return [f"http://localhost{suffix}", *([f"http://{lan}{suffix}"] if lan else [])]
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _lan_address() -> str | None:
+    """This machine's address in its network, or None without one. Nothing is sent: the kernel only picks a route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: an address that nobody has
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+    return None if is_loopback(address) or _is_any(address) else address
