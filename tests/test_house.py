@@ -23,7 +23,7 @@ PACKAGE = ROOT / "bibliothek"
 ORDER = ["library", "members", "catalogue", "lookup", "copies", "labels", "donations", "lending", "kiosk", "reminders"]
 ON_TOP = ["privacy", "reports", "transfer", "operations"]
 GROUND = {"db", "migrations", "problems", "codes", "tokens", "i18n", "settings", "mail", "__init__"}
-JOINERS = {"app", "cli", "__main__", "models"}
+JOINERS = {"app", "cli", "server", "__main__", "models"}
 
 
 def modules() -> list[Path]:
