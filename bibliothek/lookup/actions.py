@@ -1,4 +1,7 @@
-"""Find the record for an ISBN: in the stored answers first, else at the sources, whose answers are kept as they came."""
+"""Find the record for an ISBN: in the stored answers first, else at the sources, whose answers are kept as they came.
+
+The readers of the sources' formats are imported at the first look-up: most starts of the server come long before one.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,20 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from bibliothek.db import Database, has_many_writers
-from bibliothek.lookup.ask import LookupResult, look_up, put_together, read_stored, sources_from
 from bibliothek.lookup.models import StoredAnswer
 from bibliothek.lookup.record import Record
-from bibliothek.lookup.sources import Source, SourceAnswer
 from bibliothek.settings import Settings
+
+if TYPE_CHECKING:
+    from bibliothek.lookup.ask import LookupResult
+    from bibliothek.lookup.sources import Source, SourceAnswer
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +35,8 @@ def find(database: Database, settings: Settings, isbn13: str, now: datetime) -> 
 
     Holds no session while it waits. Raises NotAnIsbn for placeholders.
     """
+    from bibliothek.lookup.ask import look_up, put_together, sources_from
+
     sources = sources_from(settings)
     with database.reading() as db:
         stored = fresh_answers(db, isbn13, now)
@@ -55,6 +63,8 @@ def _is_settled(sources: Sequence[Source], known: Mapping[str, SourceAnswer]) ->
 
 def fresh_answers(db: Session, isbn13: str, now: datetime) -> list[SourceAnswer]:
     """The stored answers for an ISBN that are still believed, read again from what came."""
+    from bibliothek.lookup.ask import read_stored
+
     rows = db.scalars(select(StoredAnswer).where(StoredAnswer.isbn == isbn13)).all()
     return [
         read_stored(row.source, isbn13, row.raw, row.content_type, row.asked_at)
@@ -65,6 +75,8 @@ def fresh_answers(db: Session, isbn13: str, now: datetime) -> list[SourceAnswer]
 
 def stored_record(db: Session, isbn13: str) -> Record | None:
     """The record that was found for an ISBN, whenever that was; None where nobody looked or nothing was found."""
+    from bibliothek.lookup.ask import read_stored
+
     rows = db.scalars(select(StoredAnswer).where(StoredAnswer.isbn == isbn13, StoredAnswer.outcome == "found")).all()
     answers = [read_stored(row.source, isbn13, row.raw, row.content_type, row.asked_at) for row in rows]
     ordered = sorted(answers, key=lambda answer: answer.source)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from litestar import Router
 from litestar.params import FromPath
 
 from bibliothek.catalogue.fields import TitleFields
 from bibliothek.lookup.actions import find
-from bibliothek.lookup.ask import LookupResult
 from bibliothek.lookup.isbn import book_isbn
-from bibliothek.lookup.sources import Outcome
+from bibliothek.lookup.record import Outcome
 from bibliothek.web.calls import Call, read_call
 from bibliothek.web.sign_in import Audience
+
+if TYPE_CHECKING:
+    from bibliothek.lookup.ask import LookupResult
 
 
 class SourceOutcome(msgspec.Struct):

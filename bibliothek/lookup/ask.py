@@ -18,8 +18,8 @@ from bibliothek.lookup import dnb, openlibrary
 from bibliothek.lookup.fetch import user_agent
 from bibliothek.lookup.isbn import book_isbn
 from bibliothek.lookup.politeness import politeness_of
-from bibliothek.lookup.record import Record
-from bibliothek.lookup.sources import Outcome, Source, SourceAnswer
+from bibliothek.lookup.record import Outcome, Record
+from bibliothek.lookup.sources import Source, SourceAnswer
 from bibliothek.settings import Settings
 
 DEADLINE_S = 8.0

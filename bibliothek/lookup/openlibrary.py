@@ -19,8 +19,8 @@ from bibliothek.lookup.isbd import imprint, pages_in, shown, year_in
 from bibliothek.lookup.isbn import first_isbn
 from bibliothek.lookup.languages import two_letters
 from bibliothek.lookup.names import given_first
-from bibliothek.lookup.record import Record
-from bibliothek.lookup.sources import Outcome, Source, SourceAnswer, last_year, troubled
+from bibliothek.lookup.record import Outcome, Record
+from bibliothek.lookup.sources import Source, SourceAnswer, last_year, troubled
 
 NAME = "openlibrary"
 JSON = ("application/json", "text/json")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from bibliothek.catalogue.fields import Origin, TitleFields
+
+# What became of asking a source.
+Outcome = Literal["found", "not_found", "throttled", "unavailable"]
 
 PRINTED = (None, "volume")
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from bibliothek.lookup.fetch import Answer, fetch
 from bibliothek.lookup.politeness import Politeness
-from bibliothek.lookup.record import Record
-
-Outcome = Literal["found", "not_found", "throttled", "unavailable"]
+from bibliothek.lookup.record import Outcome, Record
 
 # Two years from now on are misprints.
 YEARS_AHEAD = 1
