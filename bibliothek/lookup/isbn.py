@@ -158,15 +158,6 @@ def book_isbn(text: str) -> str:
     return isbn.isbn13
 
 
-def is_isbn(text: str) -> bool:
-    """Whether `read_isbn` finds one."""
-    try:
-        read_isbn(text)
-    except NotAnIsbn:
-        return False
-    return True
-
-
 def isbns_in(text: str) -> list[str]:
     """All ISBNs of a free text as 13 digits, without doubles and placeholders, in order."""
     right = (_right(digits) for digits in _in_text(_clean(text)))
