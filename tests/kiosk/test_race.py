@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -20,6 +19,7 @@ from tests import make
 from tests.client import Client
 from tests.conftest import NOON, Library
 from tests.kiosk.test_tablets import once_of
+from tests.race import until_another_waits
 
 LATER = NOON + timedelta(seconds=5)
 
@@ -39,7 +39,7 @@ def while_a_scan_runs(library: Library, scan: Callable[[Session], Any], other: C
         with library.database.writing() as db:
             queries.device_for_change(db, 1)
             begun.set()
-            time.sleep(0.5)
+            until_another_waits(library.database)
             return scan(db)
 
     def meanwhile() -> Any:
@@ -57,7 +57,7 @@ def test_pressing_twice_at_once_makes_one_tablet(
     enrol = actions.enrol
 
     def slowly(*given: Any) -> str:
-        time.sleep(0.2)
+        until_another_waits(both.database)
         return enrol(*given)
 
     monkeypatch.setattr(actions, "enrol", slowly)

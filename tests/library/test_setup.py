@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -21,6 +20,7 @@ from tests.client import Client, text_of
 from tests.conftest import Library
 from tests.make import NOW
 from tests.members.mails import once_of
+from tests.race import until_another_waits
 
 
 def right_code(library: Library) -> str:
@@ -174,7 +174,7 @@ def test_two_presses_at_once_both_sign_in(both: Library, monkeypatch: pytest.Mon
         return form
 
     def set_up_slowly(*given: Any) -> Any:
-        time.sleep(0.2)
+        until_another_waits(both.database)
         return set_up(*given)
 
     monkeypatch.setattr(pages, "_checked_form", check_together)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import pytest
 from sqlalchemy import func, select
@@ -22,6 +22,7 @@ from bibliothek.tokens import hashed
 from tests import make
 from tests.conftest import Library
 from tests.make import NOW
+from tests.race import until_another_waits
 
 
 def test_an_address_is_kept_in_lower_case(db: Session) -> None:
@@ -226,11 +227,13 @@ def test_a_first_admin_from_the_terminal_ends_the_first_run_too(both: Library) -
 def test_of_two_cards_printed_at_once_one_is_valid(both: Library) -> None:
     with both.database.writing() as db:
         member = make.member(db)
+    first = Lock()
 
     def print_card(_number: int) -> str:
         with both.database.writing() as db:
             code = actions.new_card(db, queries.member(db, member.id), NOW)
-            time.sleep(0.05)
+            if first.acquire(blocking=False):
+                until_another_waits(both.database)
             return code
 
     with ThreadPoolExecutor(4) as pool:
