@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Engine, MetaData, create_engine, event
+from sqlalchemy import DateTime, Engine, Index, MetaData, create_engine, event, text
 from sqlalchemy.engine import Connection, Dialect, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import QueuePool
@@ -76,6 +76,15 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Instant}
+
+
+def partial_index(name: str, column: str, where: str, unique: bool = False) -> Index:
+    """An index, on both databases, of only those rows for which `where` (SQL) holds.
+
+    PostgreSQL is told by the migration alone: for the word `postgresql_where` SQLAlchemy would load all it knows of that
+    database, a twentieth of every start. `info` says it for whoever compares.
+    """
+    return Index(name, column, unique=unique, sqlite_where=text(where), info={"where": where})
 
 
 class Database:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bibliothek.catalogue.models import Title
-from bibliothek.db import Base
+from bibliothek.db import Base, partial_index
 
 
 class PaperCode(Base):
@@ -39,12 +39,7 @@ class Copy(Base):
     __table_args__ = (
         CheckConstraint("state IN ('intake', 'active', 'repair', 'missing', 'withdrawn')", name="state"),
         # The queue of copies without a label stays quick however many copies there are.
-        Index(
-            "ix_copy_unlabelled",
-            "id",
-            sqlite_where=text("labelled_at IS NULL"),
-            postgresql_where=text("labelled_at IS NULL"),
-        ),
+        partial_index("ix_copy_unlabelled", "id", where="labelled_at IS NULL"),
         {"sqlite_autoincrement": True},
     )
 

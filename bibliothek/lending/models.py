@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bibliothek.copies.models import Copy
-from bibliothek.db import Base
+from bibliothek.db import Base, partial_index
 from bibliothek.members.models import Member
 
 
@@ -17,19 +17,8 @@ class Loan(Base):
 
     __tablename__ = "loan"
     __table_args__ = (
-        Index(
-            "one_open_loan_per_copy",
-            "copy_id",
-            unique=True,
-            sqlite_where=text("returned_at IS NULL"),
-            postgresql_where=text("returned_at IS NULL"),
-        ),
-        Index(
-            "ix_loan_open_due_on",
-            "due_on",
-            sqlite_where=text("returned_at IS NULL"),
-            postgresql_where=text("returned_at IS NULL"),
-        ),
+        partial_index("one_open_loan_per_copy", "copy_id", where="returned_at IS NULL", unique=True),
+        partial_index("ix_loan_open_due_on", "due_on", where="returned_at IS NULL"),
         {"sqlite_autoincrement": True},
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bibliothek.db import Base
+from bibliothek.db import Base, partial_index
 
 
 class Mail(Base):
@@ -20,12 +20,7 @@ class Mail(Base):
     __tablename__ = "mail"
     __table_args__ = (
         CheckConstraint("state IN ('pending', 'sending', 'sent', 'unknown', 'failed', 'cancelled')", name="state"),
-        Index(
-            "ix_mail_pending",
-            "next_try_at",
-            sqlite_where=text("state = 'pending'"),
-            postgresql_where=text("state = 'pending'"),
-        ),
+        partial_index("ix_mail_pending", "next_try_at", where="state = 'pending'"),
         {"sqlite_autoincrement": True},
     )
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bibliothek.db import Base
+from bibliothek.db import Base, partial_index
 
 ROLES = ("member", "librarian", "admin")
 
@@ -40,15 +40,7 @@ class Card(Base):
     """A member card. Printing again makes a new one; the old row stays, so that its code is never given out again."""
 
     __tablename__ = "card"
-    __table_args__ = (
-        Index(
-            "one_valid_card_per_member",
-            "member_id",
-            unique=True,
-            sqlite_where=text("revoked_at IS NULL"),
-            postgresql_where=text("revoked_at IS NULL"),
-        ),
-    )
+    __table_args__ = (partial_index("one_valid_card_per_member", "member_id", where="revoked_at IS NULL", unique=True),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id", ondelete="SET NULL"), index=True)

@@ -47,7 +47,7 @@ def _parts(table: Table, dialect: str) -> Iterable[str]:
 
 def _index(table: Table, index: Index, dialect: str) -> str:
     kind = "unique index" if index.unique else "index"
-    where = index.dialect_options[dialect]["where"]
+    where = index.info.get("where") or index.dialect_options[dialect]["where"]
     only = f" where {_plain(str(where))}" if where is not None else ""
     return f"{kind} {index.name} on {table.name} ({_names(index.columns)}){only}"
 
