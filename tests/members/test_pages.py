@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -244,13 +244,15 @@ def valid_cards(library: Library) -> set[str]:
         return set(db.scalars(select(Card.code_hash).where(Card.revoked_at.is_(None))))
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
-    """The hashes of the codes on each PDF that is drawn from now on."""
+def drawn(monkeypatch: pytest.MonkeyPatch, together: int = 1) -> list[set[str]]:
+    """The hashes of the codes on each PDF that is drawn from now on, the first `together` of them at the same time."""
     pdfs: list[set[str]] = []
+    all_draw = Barrier(together)
 
     def member_cards(texts: list[CardText], library: str) -> bytes:
         pdfs.append({hashed(text.code) for text in texts})
-        time.sleep(0.05)
+        if len(pdfs) <= together:
+            all_draw.wait(20)
         return b"%PDF"
 
     monkeypatch.setattr(pages, "member_cards", member_cards)
@@ -260,7 +262,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
 def test_a_card_printed_twice_by_one_press_is_one_card(
     both: Library, people: dict[str, Member], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pdfs, path = drawn(monkeypatch), f"{LIST}/{people['member'].id}"
+    pdfs, path = drawn(monkeypatch, together=2), f"{LIST}/{people['member'].id}"
     with both.client() as client:
         client.sign_in(people["librarian"])
         once = once_of(client.get(path).text.partition("/karte")[2])
@@ -277,11 +279,12 @@ def test_a_card_printed_twice_by_one_press_is_one_card(
 def test_cards_for_all_who_have_none_printed_twice_by_one_press_are_the_same(
     both: Library, people: dict[str, Member], monkeypatch: pytest.MonkeyPatch, by_two_threads: bool
 ) -> None:
-    pdfs = drawn(monkeypatch)
+    threads = 2 if by_two_threads else 1
+    pdfs = drawn(monkeypatch, threads)
     with both.client() as client:
         client.sign_in(people["librarian"])
         once = once_of(client.get(LIST).text.partition("/karten")[2])
-        with ThreadPoolExecutor(2 if by_two_threads else 1) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             answers = list(pool.map(lambda _: client.submit(f"{LIST}/karten", wer="ohne", once=once), range(2)))
         assert [answer.status_code for answer in answers] == [200, 200]
     assert pdfs == [valid_cards(both)] * 2
