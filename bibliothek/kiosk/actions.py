@@ -233,12 +233,13 @@ def bring_back(
 ) -> Answer:
     """The button "zurückgeben", or (`by_itself`) nobody touched anything for 10 s. Ends only the loan asked about.
 
-    `age` as in `scan`.
+    `age` as in `scan`. When the book was lent to somebody since, the answer says so.
     """
     device = queries.device_for_change(db, device_id)
+    lending.give_back(db, at_desk(db, code), now, loan_id)
     copy = at_desk(db, code)
-    lending.give_back(db, copy, now, loan_id)
-    return _pressed(db, device, _about(db, "returned", copy), None if by_itself else Moment(now, age))
+    answer = _about(db, "copy" if copy.on_loan else "returned", copy)
+    return _pressed(db, device, answer, None if by_itself else Moment(now, age))
 
 
 def take_along(

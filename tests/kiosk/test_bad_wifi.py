@@ -206,6 +206,21 @@ def test_a_press_that_arrives_late_takes_the_book_along(tablet: Tablet) -> None:
     assert tablet.open_loans() == [(tablet.copies[0], 3)]
 
 
+def test_a_return_that_arrives_after_the_book_was_taken_along_says_that_it_is_lent(tablet: Tablet) -> None:
+    tablet.scan(tablet.cards[0])
+    tablet.scan(tablet.copies[0])
+    tablet.scan(tablet.cards[1])
+    asked = tablet.scan(tablet.copies[0])
+    take_along, bring_back = (tablet.button(asked, path) for path in ("/kiosk/mitnehmen", "/kiosk/zurueck"))
+    pass_with_rounds(tablet, seconds=40)
+    assert tablet.open_loans() == []
+    assert tablet.press("/kiosk/mitnehmen", alter="35000", **take_along).kind == "lent"
+    for _again in range(2):
+        back = tablet.press("/kiosk/zurueck", alter="35000", **bring_back)
+        assert (back.result, back.kind) == ("look", "copy")
+    assert tablet.open_loans() == [(tablet.copies[0], 3)]
+
+
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "x", "²", "٣"])
 def test_what_is_no_age_is_none(text: str) -> None:
     assert rules.age_of(text) == timedelta(0)

@@ -85,7 +85,11 @@ def test_an_unknown_card_ends_the_session_before_it(tablet: Tablet) -> None:
 def test_a_misread_card_ends_the_session_before_it(tablet: Tablet) -> None:
     tablet.scan(tablet.cards[0])
     misread = tablet.cards[1][:-1] + ("1" if tablet.cards[1][-1] != "1" else "2")
-    assert tablet.scan(misread).kind == "misread"
+    answer = tablet.scan(misread)
+    assert answer.kind == "misread"
+    assert "Scanne sie noch einmal" in answer.text
+    assert "Gerade gilt keine Karte mehr" in answer.text
+    assert "Etikett" not in answer.text
     assert tablet.scan(tablet.copies[0]).kind == "copy"
     assert tablet.open_loans() == []
 
@@ -234,7 +238,9 @@ def test_a_late_press_ends_no_later_loan(tablet: Tablet) -> None:
     fields = tablet.button(ask(tablet), "/kiosk/zurueck")  # type: ignore[arg-type]
     tablet.press("/kiosk/fertig")
     borrow(tablet, card=1)
-    assert tablet.press("/kiosk/zurueck", **fields).kind == "returned"
+    late = tablet.press("/kiosk/zurueck", **fields)
+    assert (late.result, late.kind) == ("look", "copy")
+    assert "ist ausgeliehen" in late.text
     assert tablet.open_loans() == [(tablet.copies[0], 3)]
 
 
