@@ -85,6 +85,22 @@ def read(text: str) -> Scanned:
     return Scanned(_NAMES[kind], code)
 
 
+# A card's code in one word, whatever stands before it, perhaps with one symbol wrong or a few missing. Digits here and
+# there in so long a word make nobody's name and no title; in words or groups put together it takes more of them.
+_CARD_IN_ONE = re.compile(r"M(?=[0-9A-Z]*\d[A-Z]+\d)[0-9A-Z]{24,}")
+_CARD_IN_GROUPS = re.compile(r"M(?=[A-Z]*(?:\d+[A-Z]+){3})[0-9A-Z]{24,34}")
+
+
+def holds_card(text: str) -> bool:
+    """Whether a member card's code stands in `text`, or what nearly is one: misread, or typed in groups.
+
+    Such a text must neither be kept nor shown: whoever can read the code has the card.
+    """
+    clean = unicodedata.normalize("NFKC", text).upper()
+    is_nearly_one = _CARD_IN_ONE.search(clean) or _CARD_IN_GROUPS.fullmatch(_BETWEEN.sub("", clean))
+    return bool(is_nearly_one) or read(text).kind == "card"
+
+
 # A scanner set to another keyboard layout types `/` and `:` as other signs, so whatever stands between letters and digits
 # is a separator. The last `c` segment counts; behind the code may follow a slash, a query or a fragment.
 _IN_ADDRESS = re.compile(r".*[^0-9A-Z]C[^0-9A-Z]+([0-9A-Z]+)(?:[^0-9A-Z].*)?", re.DOTALL)

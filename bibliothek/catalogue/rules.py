@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bibliothek import codes
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
 from bibliothek.i18n import N_, _
 from bibliothek.problems import Invalid
@@ -27,6 +28,14 @@ _ROLE = re.compile(r"[a-z]{3}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 # Spaces that cannot be seen, soft hyphens and signs that turn the direction of what follows: no title needs them.
 _UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+_BETWEEN = "[\\s\\-\u2010-\u2015]?"
+# An ISBN-13 counts even with a wrong check digit: nothing else looks like it. Ten digits may be a title.
+_ISBN_ALONE = re.compile(
+    rf"(?:e?-?ISBN(?:-?1[03])?[:\s]*)?(?:97[89](?:{_BETWEEN}\d){{10}}(?:\s?\d{{2}}|\s?\d{{5}})?"
+    rf"|(?P<ten>\d(?:{_BETWEEN}\d){{8}}{_BETWEEN}[\dX]))",
+    re.IGNORECASE,
+)
 
 
 class NoTitle(Invalid):
@@ -91,6 +100,39 @@ class BadIsbn(Invalid):
         super().__init__(_("„{isbn}“ ist keine ISBN.", isbn=isbn[:40]))
 
 
+class CardAsText(Invalid):
+    """A member card's code where the catalogue would show it to everybody."""
+
+    code = "card-code"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Das war der Code einer Karte. Er ist nicht gespeichert: Der Katalog zeigt dieses Feld allen.")
+        )
+
+
+class CodeAsText(Invalid):
+    """The code of a copy or a shelf where words belong."""
+
+    code = "label-code"
+
+    def __init__(self) -> None:
+        super().__init__(_("Das ist der Code von einem Etikett. Hier gehört hin, was auf dem Buch steht."))
+
+
+class IsbnAsText(Invalid):
+    """An ISBN where words belong."""
+
+    code = "isbn-as-text"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Das ist eine ISBN. Zum Nachschlagen scanne sie auf der Seite „Spenden“; sonst gehört sie ins Feld „ISBN“."
+            )
+        )
+
+
 def one_line(text: str | None) -> str:
     """`text` composed (NFC), white space folded, control characters and invisible signs dropped."""
     spaced = " ".join(_UNSEEN.sub("", text or "").split())
@@ -101,8 +143,8 @@ def one_line(text: str | None) -> str:
 def checked(fields: TitleFields) -> TitleFields:
     """The same fields, clean: empty texts become None, empty entries and doubles are dropped, ISBNs have 13 digits.
 
-    Raises NoTitle, TooLong, TooMany, BadYear, BadPages, BadLanguage, BadRole, BadIsbn (all of them Invalid): the first that is
-    wrong, whose `errors` say for every wrong field what is wrong with it.
+    Raises NoTitle, TooLong, TooMany, CardAsText, CodeAsText, IsbnAsText, BadYear, BadPages, BadLanguage, BadRole, BadIsbn (all
+    of them Invalid): the first that is wrong, whose `errors` say for every wrong field what is wrong with it.
     """
     clean: dict[str, Any] = {}
     wrong: dict[str, Invalid] = {}
@@ -136,11 +178,40 @@ def _text(what: str, most: int, text: str | None) -> str | None:
     clean = one_line(text)
     if len(clean) > most:
         raise TooLong(_(what), most)
+    if codes.holds_card(clean):
+        raise CardAsText
     return clean or None
 
 
+def _words(what: str, most: int, text: str | None) -> str | None:
+    """As `_text`, for fields in which the scan of a label or a barcode means nothing."""
+    clean = _text(what, most, text)
+    if clean and _is_label(clean):
+        raise CodeAsText
+    if clean and _is_isbn_alone(clean):
+        raise IsbnAsText
+    return clean
+
+
+def _is_label(text: str) -> bool:
+    """Whether a copy's or shelf's code was scanned: one in 29 words with its length and letters reads like one, too."""
+    is_scan = " " not in text and (text.isupper() or "/" in text or any(map(str.isdigit, text)))
+    return is_scan and codes.read(text).kind in ("copy", "shelf")
+
+
+def _is_isbn_alone(text: str) -> bool:
+    """Whether `text` is an ISBN and nothing else, with a label or the add-on of a barcode at most."""
+    found = _ISBN_ALONE.fullmatch(codes.AIM_PREFIX.sub("", text))
+    if found is None or found["ten"] is None:
+        return found is not None
+    try:
+        return bool(isbn13(found["ten"]))
+    except BadIsbn:
+        return False
+
+
 def _title(text: str) -> str:
-    title = _text(N_("Titel"), LONGEST_TITLE, text)
+    title = _words(N_("Titel"), LONGEST_TITLE, text)
     if title is None:
         raise NoTitle
     return title
@@ -155,7 +226,7 @@ def _persons(persons: Iterable[Person]) -> tuple[Person, ...]:
     clean = [
         Person(name, _role(person.role))
         for person in persons
-        if (name := _text(N_("Person"), LONGEST_NAME, person.name))
+        if (name := _words(N_("Person"), LONGEST_NAME, person.name))
     ]
     found = tuple(dict.fromkeys(clean))
     if len(found) > MOST_PERSONS:
@@ -174,7 +245,7 @@ def _series(series: Iterable[Part]) -> tuple[Part, ...]:
     clean = [
         Part(title, _text(N_("Band"), LONGEST_NAME, part.number))
         for part in series
-        if (title := _text(N_("Reihe"), LONGEST_NAME, part.title))
+        if (title := _words(N_("Reihe"), LONGEST_NAME, part.title))
     ]
     found = tuple(dict.fromkeys(clean))
     if len(found) > MOST_SERIES:
@@ -226,7 +297,7 @@ def is_language(text: str) -> bool:
 # What is made of each field of a title, in the order of the title page.
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "title": _title,
-    "subtitle": partial(_text, N_("Untertitel"), LONGEST_TITLE),
+    "subtitle": partial(_words, N_("Untertitel"), LONGEST_TITLE),
     "contributors": _persons,
     "publisher": partial(_text, N_("Verlag"), LONGEST_NAME),
     "place": partial(_text, N_("Ort"), LONGEST_NAME),

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Router
 from litestar.params import FromQuery
 
+from bibliothek import codes
 from bibliothek.catalogue import queries as catalogue
 from bibliothek.catalogue.fields import Origin, TitleFields
 from bibliothek.catalogue.rules import checked
@@ -77,7 +78,11 @@ def donate(visit: Visit) -> Page:
 @errand("/spenden", WHOEVER_DONATES, again=donate)
 def look_up(visit: Visit) -> Page:
     """What is known of an ISBN: here already, found elsewhere, or nothing, and then the form is there at once."""
-    isbn = _typed_isbn(visit.field("isbn"))
+    errors = Errors()
+    with errors.at("isbn"):
+        isbn = _typed_isbn(visit.field("isbn"))
+    _forget_cards(visit, errors)
+    errors.refuse()
     with visit.kit.database.reading() as db:
         here = [] if visit.field("new") else catalogue.titles_by_isbn(db, isbn)
         if here:
@@ -101,10 +106,21 @@ def _typed_isbn(text: str) -> str:
     """The ISBN in the field; a refusal is said at the field. Raises BadForm."""
     if not text:
         raise BadForm({"isbn": _("Bitte scanne oder tippe die ISBN. Sie steht beim Strichcode auf der Rückseite.")})
+    if codes.holds_card(text) or codes.read(text).kind in ("copy", "shelf"):
+        raise BadForm({"isbn": _own_code_given(text)})
     try:
         return book_isbn(text)
     except NotAnIsbn as no:
         raise BadForm({"isbn": no.sentence}) from no
+
+
+def _own_code_given(text: str) -> str:
+    """What to say when one of the library's own codes is scanned where an ISBN belongs."""
+    if codes.holds_card(text):
+        return _("Das ist eine Karte. Scanne sie am Tablet unter „Scannen“. Hierher gehört die ISBN eines Buchs.")
+    return _(
+        "Das ist ein Etikett dieser Bibliothek. Zum Ausleihen oder Zurückgeben scanne es am Tablet unter „Scannen“."
+    )
 
 
 def _here_already(visit: Visit, db: Any, isbn: str, title_ids: list[int]) -> Page:
@@ -121,7 +137,7 @@ def _here_already(visit: Visit, db: Any, isbn: str, title_ids: list[int]) -> Pag
 @page("/spenden/buch", WHOEVER_DONATES)
 def book_form(visit: Visit, titel: FromQuery[str] = "") -> Page:
     """The empty form, for books without ISBN; `titel` is what was searched for in vain."""
-    if titel and not visit.fields:
+    if titel and not visit.fields and not codes.holds_card(titel):
         visit.fields = {"title": [titel[:1000]]}
     return visit.page(
         "donations/book.html",
@@ -152,10 +168,18 @@ def _read_book(visit: Visit) -> Book:
     with errors.at("title"):
         fields = _checked(fields)
     donor, shelf_id = _donor_and_shelf(visit, errors)
+    _forget_cards(visit, errors)
     errors.refuse()
     # Where the record came from is said only while it still is that record.
     origin = known.origin() if known and known.title == fields.title else None
     return Book(fields, origin, donor, shelf_id)
+
+
+def _forget_cards(visit: Visit, errors: Errors) -> None:
+    """The page that says what is wrong does not show a card's code to whoever looks over the shoulder."""
+    for name in errors:
+        if codes.holds_card(visit.field(name)):
+            visit.fields[name] = [""]
 
 
 def _checked(fields: TitleFields) -> TitleFields:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -14,6 +16,9 @@ from bibliothek.catalogue.rules import (
     BadPages,
     BadRole,
     BadYear,
+    CardAsText,
+    CodeAsText,
+    IsbnAsText,
     NoTitle,
     TooLong,
     TooMany,
@@ -21,6 +26,7 @@ from bibliothek.catalogue.rules import (
     checked_origin,
     one_line,
 )
+from bibliothek.codes import Kind, new_card_code, new_code
 from bibliothek.problems import Invalid
 from tests import make
 from tests.conftest import NOON, Library
@@ -147,6 +153,71 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(
     assert refused.value.status == 422
     assert refused.value.sentence.endswith(".")
     assert db.scalars(select(Title)).all() == []
+
+
+CARD = new_card_code(b"sixteen or more bytes")
+SHELF = new_code(Kind.SHELF, lambda: 3)
+
+
+@pytest.mark.parametrize(
+    "scanned",
+    [
+        CARD,
+        CARD.lower(),
+        f"Tschick{CARD}",
+        f"Tschick {CARD}",
+        f"http://bibliothek.local/c/{CARD}",
+        "-".join(re.findall(".{1,5}", CARD)),
+        CARD[:-1] + ("0" if CARD[-1] != "0" else "1"),
+        CARD[:-2],
+    ],
+)
+@pytest.mark.parametrize("field", ["title", "subtitle", "publisher", "place", "edition"])
+def test_a_members_card_never_becomes_part_of_the_catalogue(field: str, scanned: str) -> None:
+    with pytest.raises(CardAsText) as refused:
+        checked(TitleFields(**{"title": "Titel", field: scanned}))  # type: ignore[arg-type]
+    assert CARD[:8] not in str(refused.value.errors)
+
+
+@pytest.mark.parametrize(
+    ("scanned", "problem"),
+    [
+        (SHELF, CodeAsText),
+        (f"https://bibliothek.local/c/{SHELF}", CodeAsText),
+        ("9783462034646", IsbnAsText),
+        ("9783462034647", IsbnAsText),
+        ("978-3-462-03464-6", IsbnAsText),
+        ("ISBN 978 3 462 03464 6", IsbnAsText),
+        ("]E09783462034646", IsbnAsText),
+        ("3-551-55167-7", IsbnAsText),
+    ],
+)
+def test_what_was_scanned_into_a_field_of_words_is_refused(scanned: str, problem: type[Invalid]) -> None:
+    for fields in (
+        TitleFields(title=scanned),
+        TitleFields(title="Titel", contributors=(Person(scanned, "aut"),)),
+        TitleFields(title="Titel", series=(Part(scanned),)),
+    ):
+        with pytest.raises(problem):
+            checked(fields)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "1984",
+        "Babette",
+        "RS232",
+        "B 52",
+        "1914-1918",
+        "1234567890",
+        "Mein Leben 1933 bis 1945 in Berlin",
+        "Mitgliederzeitschrift-2019-bis-2020",
+        "ISBN 978-3-462-03464-6 und andere Nummern",
+    ],
+)
+def test_a_title_that_only_looks_like_a_code_is_welcome(title: str) -> None:
+    assert checked(TitleFields(title=title)).title == title
 
 
 def test_every_wrong_field_is_named_at_once() -> None:

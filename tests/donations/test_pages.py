@@ -182,3 +182,25 @@ def test_the_tablet_may_take_books_in_and_strangers_may_not(asking: Library) -> 
         tablet.be_tablet()
         assert "aufgenommen" in tablet.submit("/spenden/buch", title="A").text
     assert len(copies(asking)) == 1
+
+
+def test_a_card_scanned_into_the_form_is_neither_stored_nor_shown(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        card = make.card(db)
+    for field in ("title", "persons", "series", "isbn"):
+        shown = donor.submit("/spenden/buch", **{"title": "Zine", field: card})
+        assert shown.status_code == 422
+        assert f"f-{field}-error" in shown.text
+        assert card not in shown.text
+    assert copies(donor.library) == []
+    assert card not in donor.get("/spenden/buch", params={"titel": card}).text
+
+
+def test_a_code_of_our_own_scanned_as_an_isbn_is_told_where_it_belongs(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        card, code = make.card(db), make.copy(db).code
+    for scanned in (card, code, f"http://bibliothek.local/c/{code}"):
+        shown = donor.submit("/spenden", isbn=scanned)
+        assert shown.status_code == 422
+        assert "„Scannen“" in shown.text
+        assert card not in shown.text
