@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
-from bibliothek.i18n import _
+from bibliothek.i18n import N_, _
 from bibliothek.kiosk.actions import forget_member
 from bibliothek.labels.pdf import CardText, member_cards
 from bibliothek.labels.qr import qr_svg
@@ -188,18 +188,26 @@ def print_card(visit: Visit, member_id: FromPath[int]) -> Answer:
 def print_cards(visit: Visit) -> Answer:
     """New cards as PDF for the members that were ticked, or for all who have none."""
     if visit.field("wer") == "ohne":
-        return _cards(visit, lambda db: [*queries.without_card(db, MOST_CARDS), *_printed_just_now(visit, db)])
+        return _cards(
+            visit,
+            lambda db: [*queries.without_card(db, MOST_CARDS), *_printed_just_now(visit, db)],
+            none=N_("Alle haben schon eine Karte. Kreuze an, wer trotzdem eine neue bekommen soll."),
+        )
     ticked = [int(value) for value in visit.fields.get("mitglied", []) if NUMBER.fullmatch(value)]
     return _cards(visit, lambda db: queries.members_by_id(db, ticked[:MOST_CARDS]))
 
 
-def _cards(visit: Visit, choose: Callable[[Session], Sequence[Member]]) -> File:
-    """The PDF is drawn before the old cards are revoked, and without a session: it takes a second."""
+def _cards(
+    visit: Visit,
+    choose: Callable[[Session], Sequence[Member]],
+    none: str = N_("Kreuze zuerst an, wer eine Karte bekommen soll."),
+) -> File:
+    """`none` is said when nobody is chosen. The PDF is drawn before the old cards are revoked, and without a session: it takes a second."""
     with visit.kit.database.reading() as db:
         chosen = choose(db)
         seeds = _seeds(visit, db, [member.id for member in chosen])
     if not chosen:
-        raise Invalid(_("Kreuze zuerst an, wer eine Karte bekommen soll."))
+        raise Invalid(_(none))
     texts = [CardText(codes.new_card_code(seeds[member.id]), member.name) for member in chosen]
     pdf = member_cards(texts, library=visit.library.name if visit.library else "")
     with visit.kit.database.writing() as db:

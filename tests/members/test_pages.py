@@ -237,6 +237,9 @@ def test_cards_of_several_members_come_as_one_pdf(both: Library, people: dict[st
         answer = client.submit(f"{LIST}/karten")
         assert answer.status_code == 422
         assert "Kreuze zuerst an" in answer.text
+        answer = client.submit(f"{LIST}/karten", wer="ohne")
+        assert answer.status_code == 422
+        assert "Alle haben schon eine Karte" in answer.text
 
 
 def valid_cards(library: Library) -> set[str]:
