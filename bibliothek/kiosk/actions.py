@@ -158,7 +158,8 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
         case "shelf":
             return queries.shelf_answer(db, scanned.value)
         case "misread":
-            return Answer("misread")
+            was_card = rules.is_somebodys_card(scanned.kind, scanned.value)
+            return Answer("misread", what="card" if was_card else "")
     return Answer("unknown", what="text")
 
 

@@ -108,6 +108,8 @@ def _text(answer: Answer) -> str | None:
             return _("{shelf}: {books}", shelf=answer.shelf, books=books)
         case "withdrawn":
             return _("Dieses Exemplar gehört nicht mehr zum Bestand. Leg es der Betreuung hin.")
+        case "misread" if answer.what == "card":
+            return _("Das war eine Karte. Scanne sie noch einmal, dann die Bücher: Gerade gilt keine Karte mehr.")
         case "misread":
             return _("Nichts ist passiert. Scanne noch einmal oder tippe den Code vom Etikett ab.")
     return _unknown(answer)
