@@ -28,12 +28,12 @@ from bibliothek.library.queries import library
 from bibliothek.members.queries import MemberRef
 from bibliothek.problems import Invalid
 from bibliothek.web.routes import action, errand, page
-from bibliothek.web.sign_in import Audience, read_cookie
+from bibliothek.web.sign_in import BEGUN, Audience
 from bibliothek.web.visit import Answer, File, Page, Redirect, Visit
 
 PER_PAGE = 50
-# Remembers for as long as a sign-in link lives which book somebody wanted before they were asked to sign in.
-BEGUN, BEGUN_LASTS = "begonnen", 10 * 60
+# As long as a sign-in link lives.
+BEGUN_LASTS = 10 * 60
 SOON = 3
 
 
@@ -73,23 +73,16 @@ def copy(visit: Visit, code: FromPath[str], seite: FromQuery[int] = 1) -> Answer
 
 def _copy_page(visit: Visit, found: AtDesk) -> Page:
     mine = found.on_loan and found.member_id == visit.asker.member_id
-    can = _what_to_do(found)
-    begun = _was_begun(visit, found.code)
-    shown = visit.page(
+    return visit.page(
         "copies/copy.html",
         copy=found,
         row=Book(found.title_id, found.title, bylines(visit.db, [found.title_id])[found.title_id]),
         state=_badge(found, mine, visit.today),
         due_on=found.due_on,
         mine=mine,
-        can=can,
-        finish=begun and visit.asker.is_member and can == "lend",
+        can=_what_to_do(found),
         would_be_due=lending_rules.due_on(visit.today, library(visit.db).loan_days),
     )
-    if begun and visit.asker.is_member:
-        # Finished by this page, or not possible any more: a later look at the book must not lend it.
-        shown.cookies.append(visit.cookie(BEGUN, "", 0))
-    return shown
 
 
 def _what_to_do(found: AtDesk) -> Literal["lend", "return"] | None:
@@ -106,11 +99,7 @@ def _badge(found: AtDesk, mine: bool, today: date) -> str:
     return "late" if lending_rules.is_overdue(found.due_on, today) else "soon"
 
 
-def _was_begun(visit: Visit, code: str) -> bool:
-    return read_cookie(BEGUN, visit.request, visit.settings) == code
-
-
-# For everyone, because whoever is not signed in presses it, too: they sign in first, and come back to finish it.
+# For everyone, because whoever is not signed in presses it, too: they sign in first, and come back to press it again.
 @action("/c/{code:str}/ausleihen", Audience.EVERYONE)
 def borrow(visit: Visit, code: FromPath[str]) -> Redirect:
     """Lend the copy to whoever is signed in; the others are sent to sign in and brought back."""

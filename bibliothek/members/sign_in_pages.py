@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from litestar import Router
@@ -20,7 +21,7 @@ from bibliothek.problems import Problem
 from bibliothek.tokens import hashed
 from bibliothek.web.network import network_of, public_address
 from bibliothek.web.routes import action, errand, page
-from bibliothek.web.sign_in import ASKED, SESSION, Audience, read_cookie
+from bibliothek.web.sign_in import ASKED, BEGUN, SESSION, Audience, read_cookie
 from bibliothek.web.visit import Answer, Redirect, Visit
 
 
@@ -203,10 +204,17 @@ def _end_old_session(visit: Visit, db: Session, new: str = "") -> None:
 
 
 def _welcome(visit: Visit, entry: sign_in.Entry, session: str) -> Redirect:
-    answer = visit.redirect(rules.way_on(entry.return_to))
+    answer = visit.redirect(rules.way_on(entry.return_to or _begun(visit)))
     answer.cookies.append(visit.cookie(SESSION, session, int(actions.SESSION_LASTS.total_seconds())))
     answer.cookies.append(visit.cookie(ASKED, "", 0))
+    answer.cookies.append(visit.cookie(BEGUN, "", 0))
     return answer
+
+
+def _begun(visit: Visit) -> str | None:
+    """The book that this browser wanted: a link that somebody shows knows nothing of it."""
+    code = read_cookie(BEGUN, visit.request, visit.settings)
+    return "/c/" + quote(code, safe="") if code else None
 
 
 router = Router(

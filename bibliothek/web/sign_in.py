@@ -17,6 +17,8 @@ from bibliothek.web.origin import own_origin
 AnyRequest = Request[Any, Any, Any]
 
 SESSION, DEVICE, ASKED = "bibliothek", "tablet", "anfrage"
+# Remembers which book somebody wanted before they were asked to sign in: they go on at its page, however they sign in.
+BEGUN = "begonnen"
 
 
 @dataclass(frozen=True, slots=True)

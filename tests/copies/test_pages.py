@@ -13,6 +13,7 @@ from bibliothek.codes import Kind, new_code
 from bibliothek.copies.models import Copy
 from bibliothek.lending.models import Borrower, Loan
 from bibliothek.members.models import Member
+from bibliothek.members.sign_in import new_link
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
@@ -150,22 +151,17 @@ def test_strangers_sign_in_first_and_lend_nothing(both: Library, place: Place) -
         assert db.scalars(select(Loan)).all() == []
 
 
-def test_signing_in_finishes_what_was_begun(both: Library, place: Place) -> None:
+def test_signing_in_leads_back_to_the_book_and_lends_nothing_unasked(both: Library, place: Place) -> None:
+    with both.database.writing() as db:
+        link = new_link(db, place.reader, both.clock())
     with both.client() as client:
         press(client, place.copy, "ausleihen", follow=False)
-        assert client.cookies["begonnen"] == place.copy
-        client.sign_in(place.reader)
-        html = client.get(f"/c/{place.copy}").text
-        assert "data-submit-now" in html
-        assert "submit_now.js" in html
-        # Once only: who looks at the page again has not begun anything.
-        assert "data-submit-now" not in client.get(f"/c/{place.copy}").text
-
-
-def test_a_link_alone_never_borrows(both: Library, place: Place) -> None:
-    with both.client() as client:
-        client.sign_in(place.reader)
-        assert "data-submit-now" not in client.get(f"/c/{place.copy}").text
+        assert client.submit(f"/anmelden/{link}", False).headers["location"] == f"/c/{place.copy}"
+        assert "begonnen" not in client.cookies
+        assert "Du behältst es bis zum" in text_of(client.get(f"/c/{place.copy}").text)
+        with both.database.reading() as db:
+            assert db.scalars(select(Loan)).all() == []
+        assert "Ausgeliehen bis" in press(client, place.copy, "ausleihen").text
 
 
 def test_strangers_may_not_bring_back_by_this_page(both: Library, place: Place) -> None:
