@@ -1,0 +1,47 @@
+// Pages of the tablet other than its scan page: whoever leaves one open leaves nothing behind for the next person, and a
+// scan that no field expects is done as on the scan page.
+"use strict";
+
+(() => {
+  const form = document.getElementById("scan-elsewhere");
+  const AWAY_MS = 90000;
+  const SHORTEST_CODE = 5;
+  // A scanner types a key every 2 to 30 ms; nobody types a whole code like that.
+  const SCANNER_KEY_MS = 100;
+  let timer = 0;
+  let text = "";
+  let lastKey = 0;
+
+  function stillHere() {
+    clearTimeout(timer);
+    timer = setTimeout(() => location.replace(form.action), AWAY_MS);
+  }
+
+  function isEditable(element) {
+    return Boolean(element?.matches("input:not([type=hidden], [type=checkbox], [type=radio]), textarea, select"));
+  }
+
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      stillHere();
+      if (event.timeStamp - lastKey > SCANNER_KEY_MS) text = "";
+      lastKey = event.timeStamp;
+      if (isEditable(document.activeElement)) text = "";
+      else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey) text += event.key;
+      else if (event.key === "Enter" && text.length >= SHORTEST_CODE) {
+        event.preventDefault();
+        form.elements.scan.value = text;
+        // Sent again by a reload, it is still the same scan.
+        form.elements.nummer.value = crypto.getRandomValues(new Uint32Array(3)).join("-");
+        text = "";
+        form.requestSubmit();
+      }
+    },
+    true,
+  );
+  for (const sign of ["pointerdown", "scroll", "input"]) document.addEventListener(sign, stillHere, { passive: true, capture: true });
+  // The browser's back button shows a page whose time stood still.
+  window.addEventListener("pageshow", stillHere);
+  stillHere();
+})();

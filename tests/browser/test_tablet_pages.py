@@ -1,0 +1,75 @@
+"""The tablet's other pages in a real browser: the catalogue and the donation form on a device that belongs to everybody."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from bibliothek.kiosk import actions as kiosk
+from tests import make
+from tests.browser.conftest import PageAt, Server
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def cookies(server: Server) -> dict[str, str]:
+    with server.library.database.writing() as db:
+        make.admin(db)
+        return {"tablet": kiosk.enrol(db, "Eingang", server.clock())}
+
+
+def scan(page: Page, text: str) -> None:
+    page.keyboard.type(text, delay=4)
+    page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("path", ["/spenden", "/spenden/buch", "/katalog"])
+def test_a_page_left_open_on_the_tablet_goes_back_to_scanning(
+    page_at: PageAt, cookies: dict[str, str], path: str
+) -> None:
+    page = page_at(1280, 800, cookies=cookies)
+    page.clock.install()
+    page.goto(path)
+    page.clock.run_for(80_000)
+    page.keyboard.press("Shift")
+    page.clock.run_for(80_000)
+    assert page.url.endswith(path)
+    page.clock.run_for(11_000)
+    page.wait_for_url(re.compile("/kiosk$"))
+
+
+def test_a_tablet_without_scripts_goes_back_to_scanning_too(page_at: PageAt, cookies: dict[str, str]) -> None:
+    page = page_at(1280, 800, cookies=cookies, java_script_enabled=False)
+    for path, times in (("/spenden", 1), ("/kiosk", 0)):
+        page.goto(path)
+        assert page.locator('meta[http-equiv="refresh"]').count() == times
+
+
+def test_a_scan_that_no_field_expects_is_done(server: Server, page_at: PageAt, cookies: dict[str, str]) -> None:
+    with server.library.database.writing() as db:
+        card = make.card(db, make.member(db, "Mitglied 8"))
+    page = page_at(1280, 800, cookies=cookies)
+    page.goto("/katalog")
+    page.evaluate("document.activeElement.blur()")
+    scan(page, card)
+    expect(page.locator("[data-result]")).to_have_attribute("data-kind", "card")
+    expect(page.locator("#scan")).to_be_focused()
+
+
+def test_an_ordinary_browser_stays_where_it_is(page_at: PageAt, cookies: dict[str, str]) -> None:
+    page = page_at(1280, 800)
+    page.goto("/katalog")
+    assert page.locator("#scan-elsewhere").count() == 0
+    assert page.locator('script[src*="away"]').count() == 0
+
+
+def test_the_next_scan_replaces_an_isbn_that_was_wrong(page_at: PageAt, cookies: dict[str, str]) -> None:
+    page = page_at(1280, 800, cookies=cookies)
+    page.goto("/spenden")
+    for wrong in ("9783551551673", "4006381333931"):
+        scan(page, wrong)
+        expect(page.locator("#f-isbn-error")).to_contain_text(wrong)
+        expect(page.locator("#f-isbn")).to_have_value(wrong)
