@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from bibliothek import codes
@@ -158,6 +158,14 @@ def copies_by_code(db: Session, texts: Sequence[str]) -> list[Copy]:
         if code not in found:
             raise UnknownCopy(code)
     return [found[code] for code in wanted]
+
+
+def lock_copies(db: Session, which: ColumnElement[bool]) -> None:
+    """Lock the copies for which the SQL `which` holds, in order of their number.
+
+    To be called before a transaction changes several: two that lock the same ones in different order wait for each other.
+    """
+    db.execute(select(Copy.id).where(which).order_by(Copy.id).with_for_update())
 
 
 def last_labelled(db: Session) -> Sequence[Copy]:

@@ -1,6 +1,7 @@
 """What can be done with tablets, and the one scan field: whatever is scanned, `scan` knows what to do.
 
-Each runs inside the caller's one transaction, which locks the tablet first, then a copy, then a member.
+Each runs inside the caller's one transaction, which locks tablets first, then copies, each in order of their number, then a
+member. A scan may need two copies: the one scanned, and the one about which the tablet still asks.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ def scan(
 
 
 def _scan(db: Session, device: Device, scanned: Scanned, code: str, moment: Moment, today: date) -> Answer:
+    if device.asked_loan_id is not None:
+        queries.lock_asked(db, [device], scanned.value if scanned.kind == "copy" else None)
     settled = _settle(db, device, scanned, moment.now)
     answer = _answer(db, device, scanned, moment, today)
     if settled:
@@ -298,7 +301,9 @@ def end(db: Session, device_id: int, now: datetime) -> None:
 
 def forget_sessions(db: Session, now: datetime) -> None:
     """Forget sessions that nobody ended, because a tablet was switched off, and old answers: each round of the server does."""
-    for device in queries.left_behind(db, now):
+    devices = queries.left_behind(db, now)
+    queries.lock_asked(db, devices)
+    for device in devices:
         _return_asked(db, device, now)
         if queries.is_over(device, now):
             # `member_until` stays: it tells a scan that arrives even later that somebody's card counted.

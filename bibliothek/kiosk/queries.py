@@ -11,12 +11,13 @@ from sqlalchemy import bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.queries import bylines, titles_by_isbn
-from bibliothek.copies.queries import UnknownShelf, copies_on, count_copies_on, shelf_by
+from bibliothek.copies.models import Copy
+from bibliothek.copies.queries import UnknownShelf, copies_on, count_copies_on, lock_copies, shelf_by
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
 from bibliothek.kiosk.models import Device, GivenAnswer
 from bibliothek.kiosk.rules import LATEST, MOST_ROWS, Answer, LastScan, Moment, Row
-from bibliothek.lending.models import Borrower
+from bibliothek.lending.models import Borrower, Loan
 from bibliothek.lending.queries import AtDesk, at_desk_by_loan, availability
 from bibliothek.members.models import Member
 from bibliothek.members.rules import DOUBLE_PRESS
@@ -128,6 +129,13 @@ def question(db: Session, device: Device, now: datetime) -> Question | None:
     """What the tablet asks about, while that loan is open."""
     asked = at_desk_by_loan(db, device.asked_loan_id) if device.asked_loan_id else None
     return Question(asked, _seconds_until(device.asked_until, now)) if asked else None
+
+
+def lock_asked(db: Session, devices: Sequence[Device], code: str | None = None) -> None:
+    """Lock the copies about which these tablets ask, and the one with this code."""
+    asked = [device.asked_loan_id for device in devices if device.asked_loan_id is not None]
+    which = Copy.id.in_(select(Loan.copy_id).where(Loan.id.in_(asked)))
+    lock_copies(db, which if code is None else which | (Copy.code == code))
 
 
 def last_scan(device: Device) -> LastScan | None:

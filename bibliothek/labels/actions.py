@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.queries import bylines
 from bibliothek.copies.actions import mark_labelled
-from bibliothek.copies.queries import copies_by_code
+from bibliothek.copies.models import Copy
+from bibliothek.copies.queries import copies_by_code, copy_code, lock_copies
 from bibliothek.db import Database
 from bibliothek.i18n import _
 from bibliothek.labels.pdf import LabelText, label_sheet
@@ -46,6 +47,7 @@ def print_labels(
         labels = _label_texts(db, codes)
     pdf = label_sheet(labels, sheet_named(sheet or row.label_sheet), base_url=base_url, library=row.name, start=start)
     with database.writing() as db:
+        lock_copies(db, Copy.code.in_([copy_code(code) for code in codes]))
         for copy in copies_by_code(db, codes):
             mark_labelled(copy, now)
     return pdf

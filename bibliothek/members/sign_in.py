@@ -176,6 +176,8 @@ def use_link(db: Session, link: str, session: str, now: datetime) -> Entry:
 
     `session` is a fresh token; that of the same press twice (`token_for_press`) is let in again. Raises LinkSpent.
     """
+    # Whoever changes or deletes a member locks them before their links, and a session needs the member: so first this.
+    library_for_change(db)
     this_one = SignIn.link_hash == hashed(link)
     row = db.execute(
         update(SignIn)

@@ -12,8 +12,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bibliothek.copies.models import Copy
 from bibliothek.kiosk import actions, queries
 from bibliothek.kiosk.models import Device
+from bibliothek.labels.actions import print_labels
+from bibliothek.lending import actions as lending
+from bibliothek.lending.models import Loan
 from bibliothek.members.models import Member
 from tests import make
 from tests.client import Client
@@ -138,6 +142,80 @@ def test_somebody_who_could_not_be_erased_is_still_at_the_tablet(both: Library, 
         assert erase(client, member_id) == 409
     with both.database.reading() as db:
         assert db.get_one(Device, 1).member_id == member_id
+
+
+def while_books_are_given_back(
+    library: Library, monkeypatch: pytest.MonkeyPatch, one: Callable[[Session], Any], other: Callable[[], Any]
+) -> tuple[Any, Any]:
+    """What both answered: `other` begins when `one` has given back a first book, and `one` goes on when `other` waits."""
+    begun, give_back = Event(), lending.give_back
+
+    def slowly(*given: Any) -> Any:
+        back = give_back(*given)
+        if not begun.is_set():
+            begun.set()
+            until_another_waits(library.database)
+        return back
+
+    def first() -> Any:
+        with library.database.writing() as db:
+            return one(db)
+
+    def second() -> Any:
+        begun.wait(5)
+        return other()
+
+    monkeypatch.setattr(lending, "give_back", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        answers = pool.submit(first), pool.submit(second)
+        return answers[0].result(), answers[1].result()
+
+
+def asks_about(db: Session, device_id: int, copy: Copy) -> None:
+    """Tablet `device_id`, before which somebody stands, asks about `copy`, which somebody else has."""
+    make.loan(db, copy)
+    actions.scan(db, device_id, make.card(db), "", NOON, make.TODAY)
+    assert actions.scan(db, device_id, copy.code, "", NOON, make.TODAY).kind == "other"
+
+
+def test_a_scan_that_answers_a_question_and_the_printing_of_labels_do_not_block_each_other(
+    both: Library, librarian: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with both.database.writing() as db:
+        here, asked = make.copy(db), make.copy(db, title="Zurück")
+        actions.enrol(db, "Eingang", NOON)
+        asks_about(db, 1, asked)
+    answer, pdf = while_books_are_given_back(
+        both,
+        monkeypatch,
+        lambda db: actions.scan(db, 1, here.code, "", LATER, make.TODAY),
+        lambda: print_labels(
+            both.database, [here.code, asked.code], "L7160", 1, base_url="https://b.example.org", now=LATER
+        ),
+    )
+    assert (answer.kind, answer.settled) == ("lent", "Zurück")
+    assert pdf.startswith(b"%PDF")
+
+
+def test_forgetting_what_was_left_behind_and_the_printing_of_labels_do_not_block_each_other(
+    both: Library, librarian: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with both.database.writing() as db:
+        first, second = make.copy(db), make.copy(db)
+        for device_id, copy in ((1, second), (2, first)):
+            actions.enrol(db, "Eingang", NOON)
+            asks_about(db, device_id, copy)
+    _nothing, pdf = while_books_are_given_back(
+        both,
+        monkeypatch,
+        lambda db: actions.forget_sessions(db, NOON + timedelta(hours=1)),
+        lambda: print_labels(
+            both.database, [first.code, second.code], "L7160", 1, base_url="https://b.example.org", now=LATER
+        ),
+    )
+    assert pdf.startswith(b"%PDF")
+    with both.database.reading() as db:
+        assert db.scalars(select(Loan).where(Loan.returned_at.is_(None))).all() == []
 
 
 def test_a_button_pressed_while_the_tablet_is_revoked_is_answered(both: Library, librarian: Member) -> None:
