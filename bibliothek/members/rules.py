@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bibliothek.i18n import N_
+from bibliothek.letters import SPELLED
 
 ROLE_NAMES = {"member": N_("Mitglied"), "librarian": N_("Betreuung"), "admin": N_("Admin")}
 
@@ -52,10 +53,9 @@ class MailLimit:
         return wait
 
 
-# Anybody may type anybody's address. What one network asks for (35 mails a day) reaches no limit that others would feel.
-FROM_ONE_NETWORK = MailLimit(3, 12, timedelta(hours=1))
-# Asked for from many networks, an address is refused only while a mail lies in its mailbox whose link still works: so its
-# owner gets in all the same.
+# Anybody may type anybody's address, on the same network, too: an address is refused only while a mail lies in its mailbox
+# whose link still works. So its owner gets in all the same, and no pause may be longer than a link lasts.
+FROM_ONE_NETWORK = MailLimit(3, 12, LINK_LASTS)
 FROM_EVERYWHERE = MailLimit(10, 60, LINK_LASTS)
 
 _AFTER_SIGN_IN = "/konto"
@@ -77,9 +77,10 @@ def clean_name(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """A name as it is searched: no case, no accents, ß as ss."""
-    bare = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
-    return " ".join(bare.casefold().split())
+    """A name as it is searched: no case, no accents, ß as ss, ł as l, ı as i."""
+    apart = unicodedata.normalize("NFKD", text.lower())
+    bare = "".join(sign for sign in apart if not unicodedata.combining(sign))
+    return " ".join(bare.translate(SPELLED).casefold().split())
 
 
 def sort_name(name: str) -> str:
