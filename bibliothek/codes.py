@@ -85,10 +85,12 @@ def read(text: str) -> Scanned:
     return Scanned(_NAMES[kind], code)
 
 
-# A card's code in one word, whatever stands before it, perhaps with one symbol wrong or a few missing. Digits here and
-# there in so long a word make nobody's name and no title; in words or groups put together it takes more of them.
-_CARD_IN_ONE = re.compile(r"M(?=[0-9A-Z]*\d[A-Z]+\d)[0-9A-Z]{24,}")
+# A card's code in one word, whatever stands before it, perhaps with symbols wrong or missing, be it the first. Digits here
+# and there in so long a word make nobody's name and no title; in words or groups put together it takes more of them, and
+# without the M at least two groups in which digits and letters are mixed.
+_CARD_IN_ONE = re.compile(r"(?=[0-9A-Z]*\d[A-Z]+\d)[0-9A-Z]{22,}")
 _CARD_IN_GROUPS = re.compile(r"M(?=[A-Z]*(?:\d+[A-Z]+){3})[0-9A-Z]{24,34}")
+_CARD_WITHOUT_M = re.compile(r"(?=[A-Z]*(?:\d+[A-Z]+){3})[0-9A-Z]{22,34}")
 
 
 def holds_card(text: str) -> bool:
@@ -98,7 +100,13 @@ def holds_card(text: str) -> bool:
     """
     clean = unicodedata.normalize("NFKC", text).upper()
     is_nearly_one = _CARD_IN_ONE.search(clean) or _CARD_IN_GROUPS.fullmatch(_BETWEEN.sub("", clean))
-    return bool(is_nearly_one) or read(text).kind == "card"
+    return bool(is_nearly_one) or _is_in_mixed_groups(clean) or read(text).kind == "card"
+
+
+def _is_in_mixed_groups(clean: str) -> bool:
+    groups = re.findall("[0-9A-Z]+", clean)
+    mixed = [group for group in groups if not group.isalpha() and not group.isdigit()]
+    return len(mixed) > 1 and _CARD_WITHOUT_M.fullmatch("".join(groups)) is not None
 
 
 # A scanner set to another keyboard layout types `/` and `:` as other signs, so whatever stands between letters and digits
