@@ -10,10 +10,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
-# Letters that Unicode does not take apart (NFKD), in the spelling that people type instead.
-_SPELLED = str.maketrans(
-    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ŧ": "t", "ı": "i"}
-)
+from bibliothek.letters import SPELLED
+
 # The second spelling: German umlauts, and their Nordic cousins.
 _LONG = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 _WORD = re.compile(r"[^\W_]+")
@@ -77,6 +75,6 @@ def _lower(text: str) -> str:
 
 
 def _bare_words(small: str) -> list[str]:
-    apart = unicodedata.normalize("NFKD", small.translate(_SPELLED))
+    apart = unicodedata.normalize("NFKD", small.translate(SPELLED))
     bare = "".join(sign for sign in apart if not unicodedata.category(sign).startswith("M"))
-    return [word[:LONGEST_WORD] for word in _WORD.findall(bare.translate(_SPELLED).lower())]
+    return [word[:LONGEST_WORD] for word in _WORD.findall(bare.translate(SPELLED).lower())]

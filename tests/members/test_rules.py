@@ -63,7 +63,20 @@ def test_names_are_one_line_without_invisible_characters() -> None:
     assert rules.clean_name("  Mitglied\t 1\x00\x1b\u202e \n") == "Mitglied 1"
 
 
-@pytest.mark.parametrize(("name", "folded"), [("Özge Straße", "ozge strasse"), ("ÉMILE", "emile"), ("  A  B ", "a b")])
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        ("Özge Straße", "ozge strasse"),
+        ("ÉMILE", "emile"),
+        ("  A  B ", "a b"),
+        ("Yıldız", "yildiz"),
+        ("İPEK", "ipek"),
+        ("Łucja Sørensen", "lucja sorensen"),
+        ("Đorđe Ægir", "dorde aegir"),
+        ("Ǿ", "o"),
+        ("STRASSE ẞ", "strasse ss"),
+    ],
+)
 def test_names_are_found_and_sorted_without_accents(name: str, folded: str) -> None:
     assert rules.folded(name) == folded
 
