@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from typing import Literal
 
 from litestar import Router
 from litestar.params import FromPath
+from sqlalchemy.orm import Session
 
 from bibliothek.i18n import _, ngettext
 from bibliothek.library.queries import library
@@ -19,6 +20,7 @@ from bibliothek.problems import NotFound
 from bibliothek.reminders import queries
 from bibliothek.reminders.actions import hooks, message, remind
 from bibliothek.reminders.queries import KIND, LateMember, overdue_by_member
+from bibliothek.web import once
 from bibliothek.web.routes import errand, page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Kit, Page, Redirect, Visit
@@ -92,17 +94,36 @@ def remind_one(visit: Visit, member_id: FromPath[int]) -> Redirect:
 @errand(DESK + "/senden", Audience.LIBRARIANS)
 def send_waiting(visit: Visit) -> Redirect:
     """Try at once what waits for its next try."""
-    with visit.kit.database.writing() as db:
-        waiting = outbox.try_now(db, KIND, visit.now)
-    return _say(visit, deliver_for(visit.kit, waiting, PATIENCE))
+    return _send(visit, lambda db: outbox.try_now(db, KIND, visit.now))
 
 
 def _remind(visit: Visit, member_ids: Sequence[int] | None) -> Redirect:
     kit = visit.kit
     again = member_ids is not None
-    with kit.database.writing() as db:
-        reminded = remind(db, visit.today, visit.now, kit.templates, kit.settings, member_ids, again)
-    return _say(visit, deliver_for(kit, reminded.mail_ids, PATIENCE))
+    return _send(
+        visit,
+        lambda db: remind(db, visit.today, visit.now, kit.templates, kit.settings, member_ids, again).mail_ids,
+    )
+
+
+def _send(visit: Visit, choose: Callable[[Session], list[int]]) -> Redirect:
+    """Send the mails that `choose` names; the second press of a button says the same of the first one's mails."""
+    with visit.kit.database.writing() as db:
+        mail_ids = _chosen_once(visit, db, choose)
+    return _say(visit, deliver_for(visit.kit, mail_ids, PATIENCE))
+
+
+def _chosen_once(visit: Visit, db: Session, choose: Callable[[Session], list[int]]) -> list[int]:
+    token = visit.field("once")
+    if not token:
+        return choose(db)
+    key = once.key_of("form", token, visit.request.scope["path"].encode())
+    before = once.claim(db, key, visit.now)
+    if before:
+        return list((before.made or {}).get("mails", []))
+    mail_ids = choose(db)
+    once.finish(db, key, 303, {"mails": mail_ids})
+    return mail_ids
 
 
 def deliver_for(kit: Kit, mail_ids: Sequence[int], seconds: float) -> Counter[str]:

@@ -16,6 +16,7 @@ from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
 from tests.mail.server import Postbox, free_port, wait_for
+from tests.members.mails import once_of
 from tests.reminders.late import bring_back, deliver, late, late_member, mails, remind, with_mail
 
 DESK = "/verwaltung/erinnerungen"
@@ -64,6 +65,15 @@ def test_one_press_reminds_everybody_and_a_second_nobody(mailing: Library, desk:
     assert "Alle erinnern" not in text_of(answer.text)
     again = text_of(desk.submit(DESK).text)
     assert "Es war nichts zu verschicken" in again
+    assert len(box.received) == 3
+
+
+def test_a_button_pressed_twice_says_what_the_first_press_did(mailing: Library, desk: Client, box: Postbox) -> None:
+    for _ in range(3):
+        late_member(mailing)
+    once = once_of(desk.get(DESK).text)
+    for _ in range(2):
+        assert "3 Nachrichten sind verschickt." in text_of(desk.submit(DESK, once=once).text)
     assert len(box.received) == 3
 
 
