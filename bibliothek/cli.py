@@ -340,7 +340,7 @@ def verify() -> int:
     """Print each invariant and what breaks it; exit code 1 when something does."""
     with opened_library() as library:
         from bibliothek.i18n import _
-        from bibliothek.operations.verify import SHOWN
+        from bibliothek.operations.verify import CHECKS, SHOWN
         from bibliothek.operations.verify import verify as check
 
         with library.database.reading() as db:
@@ -352,6 +352,8 @@ def verify() -> int:
         if len(finding.broken) > SHOWN:
             click.echo(f"        und {len(finding.broken) - SHOWN} weitere")
     broken = sum(bool(finding.broken) for finding in findings)
+    if len(findings) < len(CHECKS):
+        raise Failed("Es fehlen Tabellen oder Spalten. Alles andere lässt sich erst prüfen, wenn sie wieder da sind.")
     if broken:
         raise Failed(f"{broken} von {len(findings)} Prüfungen sind nicht erfüllt.")
     click.echo(f"Alles in Ordnung: {len(findings)} Prüfungen.")

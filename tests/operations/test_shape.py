@@ -41,13 +41,13 @@ def test_rules_of_a_table_that_was_made_anew_without_them_are_found(db: Session)
     db.execute(text("ALTER TABLE reminder RENAME TO before"))
     db.execute(text("CREATE TABLE reminder AS SELECT * FROM before"))
     assert shape.check(db) == [
-        "column reminder.created_at not null",
-        "column reminder.id not null",
-        "column reminder.loan_id not null",
-        "column reminder.stage not null",
         "foreign key of reminder (loan_id) to borrower.loan_id, on delete CASCADE",
         "foreign key of reminder (mail_id) to mail.id, on delete SET NULL",
         "index ix_reminder_mail_id on reminder (mail_id)",
+        "not null in reminder.created_at",
+        "not null in reminder.id",
+        "not null in reminder.loan_id",
+        "not null in reminder.stage",
         "primary key of reminder (id)",
         "unique reminder (loan_id, stage)",
     ]
