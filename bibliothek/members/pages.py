@@ -202,7 +202,10 @@ def _cards(
     choose: Callable[[Session], Sequence[Member]],
     none: str = N_("Kreuze zuerst an, wer eine Karte bekommen soll."),
 ) -> File:
-    """`none` is said when nobody is chosen. The PDF is drawn before the old cards are revoked, and without a session: it takes a second."""
+    """`none` is said when nobody is chosen.
+
+    The PDF is drawn before the old cards are revoked, and without a session: it takes a second.
+    """
     with visit.kit.database.reading() as db:
         chosen = choose(db)
         seeds = _seeds(visit, db, [member.id for member in chosen])
