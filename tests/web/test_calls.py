@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -102,6 +103,20 @@ def test_a_refusal_is_repeated_word_for_word_though_things_have_changed(client: 
     assert refused.status_code == again.status_code == 409
     assert refused.json() == again.json()
     assert shelves(client) == 0
+
+
+def test_with_another_secret_key_a_request_is_a_first_one(client: Client) -> None:
+    """What was kept under the old key can be told no more: neither the words of a refusal nor what comes from the seed."""
+    refused = post(client, "shelves", " ", "refused")
+    assert refused.status_code == 422
+    assert post(client, "shelves", "Romane", "made").status_code == 201
+    before = client.library
+    settings = replace(before.settings, secret_key=b"another key for tests, 32 bytes at least")
+    with Library(settings, before.database, before.clock).client() as changed:
+        changed.headers["authorization"] = client.headers["authorization"]
+        again = post(changed, "shelves", " ", "refused")
+        assert (again.status_code, again.json()) == (422, refused.json())
+        assert post(changed, "shelves", "Romane", "made").json()["code"] == "shelf-exists"
 
 
 def test_what_a_refusal_quotes_is_kept_nowhere(client: Client) -> None:
