@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from litestar.params import JSONBody
 
 from bibliothek.catalogue import queries as catalogue
 from bibliothek.catalogue.fields import Part, Person, TitleAnswer, TitleFields
+from bibliothek.catalogue.rules import checked
 from bibliothek.copies.queries import shelf_by
 from bibliothek.donations import actions
 from bibliothek.i18n import _
@@ -118,7 +121,10 @@ def ask(call: Call, data: DonationIn) -> Record | int | None:
         return None
     if not data.isbn:
         raise NothingNamed
-    isbn = book_isbn(data.isbn)
+    wrong: list[Problem] = []
+    with _at("isbn", wrong):
+        isbn = book_isbn(data.isbn)
+    _refuse(wrong)
     with call.kit.database.reading() as db:
         here = catalogue.titles_by_isbn(db, isbn)
     if here:
@@ -132,14 +138,20 @@ def ask(call: Call, data: DonationIn) -> Record | int | None:
 @write_call("/donations", Audience.TOKENS, donation_answer, ask=ask, refuses=(404,))
 def donate(call: Call, asked: Record | int | None, data: JSONBody[DonationIn]) -> Made:
     """Take a book in. It gets a copy with a code of its own, waiting for its label."""
-    donor = actions.read_donor(call.db, data.donor)
-    shelf = shelf_by(call.db, data.shelf).id if data.shelf else None
+    wrong: list[Problem] = []
+    with _at("donor", wrong):
+        donor = actions.read_donor(call.db, data.donor)
+    with _at("shelf", wrong):
+        shelf = shelf_by(call.db, data.shelf).id if data.shelf else None
+    if asked is None:
+        fields = _fields(data, wrong)
+    elif isinstance(asked, Record):
+        fields = _with_isbn(asked, data)
+    _refuse(wrong)
     if isinstance(asked, int):
         taken = actions.take_in_copy(call.db, asked, donor, shelf, call.now)
-    elif asked is not None:
-        taken = actions.take_in(call.db, _with_isbn(asked, data), donor, shelf, call.now, asked.origin())
     else:
-        taken = actions.take_in(call.db, _fields(data), donor, shelf, call.now)
+        taken = actions.take_in(call.db, fields, donor, shelf, call.now, asked.origin() if asked else None)
     title_id = taken.copy.title_id
     counted = availability(call.db, [title_id])[title_id]
     copies = [counted.available, counted.total]
@@ -153,8 +165,12 @@ def _with_isbn(record: Record, data: DonationIn) -> TitleFields:
     return msgspec.structs.replace(record.fields(), isbns=tuple(dict.fromkeys((isbn, *record.isbns))))
 
 
-def _fields(data: DonationIn) -> TitleFields:
-    return TitleFields(
+def _fields(data: DonationIn, wrong: list[Problem]) -> TitleFields:
+    """The title as it was sent; what is wrong with it is added to `wrong`."""
+    isbns: tuple[str, ...] = ()
+    with _at("isbn", wrong):
+        isbns = (book_isbn(data.isbn),) if data.isbn else ()
+    fields = TitleFields(
         title=data.title or "",
         subtitle=data.subtitle,
         contributors=tuple(Person(person.name, person.role) for person in data.contributors),
@@ -165,8 +181,28 @@ def _fields(data: DonationIn) -> TitleFields:
         pages=data.pages,
         language=data.language,
         series=tuple(Part(part.title, part.number) for part in data.series),
-        isbns=(book_isbn(data.isbn),) if data.isbn else (),
+        isbns=isbns,
     )
+    with _at("title", wrong):
+        checked(fields)
+    return fields
+
+
+@contextmanager
+def _at(field: str, wrong: list[Problem]) -> Iterator[None]:
+    """A refusal inside is added to `wrong`, as one of `field` or of the fields that it names itself."""
+    try:
+        yield
+    except Problem as problem:
+        problem.errors = problem.errors or {field: problem.sentence}
+        wrong.append(problem)
+
+
+def _refuse(wrong: list[Problem]) -> None:
+    """Raises the first that is wrong, with the errors of all."""
+    if wrong:
+        wrong[0].errors = {name: sentence for problem in wrong for name, sentence in problem.errors.items()}
+        raise wrong[0]
 
 
 api = Router("/api/v1", route_handlers=[donate])

@@ -21,7 +21,7 @@ _MEANINGS = {
     404: "Nothing has this code or number",
     409: "Not as things stand",
     413: "Too large",
-    422: "Understood, but it does not fit; `errors` says which field and why",
+    422: "Understood, but it does not fit; `errors`, where single fields are wrong, says which and why",
     503: "Not possible right now, nothing was changed; `Retry-After` says in how many seconds to ask again",
 }
 

@@ -67,7 +67,7 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     problem = Problem(_sentence(status))
     problem.status, problem.code = status, _CODES.get(status, "refused")
     if isinstance(error, ValidationException) and error.extra and is_api(request):
-        problem.more["errors"] = field_errors(error.extra, request.route_handler)
+        problem.errors = field_errors(error.extra, request.route_handler)
     return answer(request, problem, error.headers)
 
 
@@ -143,8 +143,13 @@ def answer(request: AnyRequest, problem: Problem, headers: dict[str, str] | None
 
 
 def problem_document(problem: Problem) -> dict[str, object]:
-    """Members of RFC 9457: `title`, `status`, `detail`, and our stable `code`; extra members as the problem carries them."""
+    """Members of RFC 9457: `title`, `status`, `detail`, and our stable `code`; extra members as the problem carries them.
+
+    `errors` has a sentence for each field that is wrong, where the problem says of which field it speaks.
+    """
     extra = {name: value for name, value in problem.more.items() if name != "retry_after"}
+    if problem.errors:
+        extra["errors"] = problem.errors
     return {
         "type": "about:blank",
         "title": _title(problem.status),

@@ -23,7 +23,7 @@ class BadForm(Invalid):
     code = "bad-form"
 
     def __init__(self, errors: dict[str, str]) -> None:
-        super().__init__(_("Bitte sieh dir die markierten Felder noch einmal an."), errors=errors)
+        super().__init__(_("Bitte sieh dir die markierten Felder noch einmal an."))
         self.errors = errors
 
 

@@ -136,6 +136,32 @@ def test_a_donation_of_nothing_is_refused(program: Client, body: dict[str, Any])
     assert count(program.library, Donation) == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "code", "fields"),
+    [
+        ({"title": "x", "year": 99999, "language": "deutsch"}, 422, "bad-year", {"year", "language"}),
+        ({"title": "x", "isbn": "9783551551673", "pages": 0}, 422, "isbn-check-digit", {"isbn", "pages"}),
+        (
+            {"title": "x", "donor": "x" * 999, "shelf": "?", "year": 0},
+            422,
+            "donor-too-long",
+            {"donor", "shelf", "year"},
+        ),
+        ({"title": "x", "shelf": "?"}, 404, "unknown-shelf", {"shelf"}),
+        ({"isbn": "9783551551673"}, 422, "isbn-check-digit", {"isbn"}),
+    ],
+)
+def test_every_field_that_is_wrong_is_named_as_it_was_sent(
+    program: Client, body: dict[str, Any], status: int, code: str, fields: set[str]
+) -> None:
+    answer = donate(program, "k", **body)
+    said = answer.json()
+    assert (answer.status_code, said["code"], set(said["errors"])) == (status, code, fields)
+    assert said["detail"] in said["errors"].values()
+    assert donate(program, "k", **body).json() == said
+    assert count(program.library, Donation) == 0
+
+
 def test_a_donor_is_named_by_card_or_name_and_a_shelf_by_code_or_name(program: Client) -> None:
     with program.library.database.writing() as db:
         member, shelf = make.member(db), make.shelf(db, "Politik")
