@@ -12,8 +12,9 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 # 29 symbols, a prime. No I L O Q U (look-alikes), no Y Z (swapped between keyboard layouts).
 ALPHABET = "0123456789ABCDEFGHJKMNPRSTVWX"
@@ -35,8 +36,7 @@ _KINDS = {str(kind): kind for kind in Kind}
 _NAMES: dict[Kind, Literal["copy", "shelf", "card"]] = {Kind.COPY: "copy", Kind.SHELF: "shelf", Kind.CARD: "card"}
 
 
-@dataclass(frozen=True)
-class Scanned:
+class Scanned(msgspec.Struct, frozen=True):
     """What a text turned out to be. `value` is the canonical code, the 13 digits of an ISBN, or the text as it came.
 
     Only `lookup.scan` says "isbn"; "misread" has the shape of a code (or of an ISBN), but its check symbol is wrong.

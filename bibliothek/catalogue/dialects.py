@@ -7,15 +7,14 @@ and the marks of `entries.py`, never a quote, so nothing that somebody types can
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import Column, Integer, MetaData, Table, TextClause, text
 
 from bibliothek.catalogue.entries import FILED, LANGUAGE, NAMED, TITLE, Wanted
 
 
-@dataclass(frozen=True)
-class Dialect:
+class Dialect(msgspec.Struct, frozen=True):
     """Statements and signs of one database. `table` knows one column of the index: the title's number."""
 
     table: Table

@@ -11,7 +11,8 @@ titles" reads the short list of `=haus` instead of sifting all hits of `haus`:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.words import both_spellings, fold, spellings, without_article
@@ -29,8 +30,7 @@ _LONGEST_ISBN = 40
 _LEAST_DIGITS = 8
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """Words that must all be there, each in one of its spellings; the last one may be the beginning of a longer word.
 
     `whole` is the term of a title called exactly so, `first` the place of the filing word among `words`.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -56,8 +56,7 @@ class TitleRow(NamedTuple):
     also: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A part of what was found. `total` is exact up to 2,000; beyond, it is 2000 and `more` is true."""
 
     rows: list[TitleRow]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -37,8 +36,7 @@ BEGUN_LASTS = 10 * 60
 SOON = 3
 
 
-@dataclass(frozen=True)
-class Book:
+class Book(msgspec.Struct, frozen=True):
     """A title as covers and rows want it."""
 
     id: int

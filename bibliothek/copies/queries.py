@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
@@ -66,8 +66,7 @@ def copy_code(text: str) -> str:
     raise UnknownCopy(text)
 
 
-@dataclass(frozen=True)
-class CopyRef:
+class CopyRef(msgspec.Struct, frozen=True):
     """Just enough of a copy to lend it: where thousands are lent in a minute, an entity with its title costs too much."""
 
     id: int

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
@@ -32,16 +32,14 @@ class DonorTooLong(Invalid):
         super().__init__(_("Der Name der spendenden Person ist zu lang: höchstens {n} Zeichen.", n=LONGEST_DONOR))
 
 
-@dataclass(frozen=True)
-class Donor:
+class Donor(msgspec.Struct, frozen=True):
     """Who gave: a member, a name, or nobody named."""
 
     member_id: int | None = None
     name: str | None = None
 
 
-@dataclass(frozen=True)
-class TakenIn:
+class TakenIn(msgspec.Struct, frozen=True):
     """A copy that has just come in, and the donation it belongs to."""
 
     donation: Donation

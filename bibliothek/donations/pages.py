@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -53,8 +52,7 @@ class BookForm(msgspec.Struct):
 _FIELD_OF = {"contributors": "persons", "isbns": "isbn"}
 
 
-@dataclass(frozen=True)
-class Book:
+class Book(msgspec.Struct, frozen=True):
     """A form that was read: what to store, and where the copy goes."""
 
     fields: TitleFields

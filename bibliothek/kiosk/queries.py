@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -33,8 +32,7 @@ class NoSuchTablet(NotFound):
         super().__init__(_("Dieses Tablet gibt es nicht, oder nicht mehr."))
 
 
-@dataclass(frozen=True)
-class Here:
+class Here(msgspec.Struct, frozen=True):
     """Who stands before the tablet: shown for seconds only. `seconds` are left of their session."""
 
     name: str
@@ -42,8 +40,7 @@ class Here:
     seconds: int
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """About whose book the tablet still asks, and how many seconds are left before it counts as brought back."""
 
     copy: AtDesk

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from bibliothek.i18n import _, ngettext
 from bibliothek.kiosk.rules import Answer, Row
@@ -12,8 +13,7 @@ from bibliothek.kiosk.rules import Answer, Row
 RESULT = {"lent": "ok", "returned": "ok", "card": "ok", "unknown": "stop", "misread": "stop", "withdrawn": "stop"}
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """An answer as templates/kiosk/_result.html shows it. `row` is the one book in question, `rows` are a list."""
 
     result: str

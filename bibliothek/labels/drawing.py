@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bibliothek.i18n import language
 from bibliothek.labels.qr import dark_runs
@@ -28,8 +29,7 @@ DESCENT = 0.24
 _PRINTING = Lock()
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """Where text stands: its left edge and how wide it may get."""
 
     x: float

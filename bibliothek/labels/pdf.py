@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bibliothek.i18n import _
 from bibliothek.labels.drawing import (
@@ -57,8 +58,7 @@ CARD = Sheet(
 )
 
 
-@dataclass(frozen=True)
-class LabelText:
+class LabelText(msgspec.Struct, frozen=True):
     """What stands on the label of a copy; `byline` and `shelf` may be empty."""
 
     code: str
@@ -67,16 +67,14 @@ class LabelText:
     shelf: str
 
 
-@dataclass(frozen=True)
-class ShelfText:
+class ShelfText(msgspec.Struct, frozen=True):
     """What stands on the label of a shelf."""
 
     code: str
     name: str
 
 
-@dataclass(frozen=True)
-class CardText:
+class CardText(msgspec.Struct, frozen=True):
     """What stands on a member's card. Whoever has `code` can borrow in the member's name."""
 
     code: str

@@ -6,15 +6,15 @@ does that sum for every sheet, because a wrong digit here is found on paper only
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from bibliothek.i18n import _
 from bibliothek.problems import Invalid
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sheet:
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of label sheet, portrait. All lengths are millimetres; `name` is what the box and the API call it.
 
     `gap_*` is the bare paper between two labels. `safe_*` is what stays free of ink along each edge of a label, because a

@@ -6,10 +6,10 @@ at a third of the work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
+import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -52,8 +52,7 @@ class HasId(Protocol):
     def id(self) -> int: ...
 
 
-@dataclass(frozen=True)
-class OpenLoan:
+class OpenLoan(msgspec.Struct, frozen=True):
     """A loan as lending knows it; `due_on` is a local date."""
 
     id: int
@@ -61,16 +60,14 @@ class OpenLoan:
     due_on: date
 
 
-@dataclass(frozen=True)
-class Lent:
+class Lent(msgspec.Struct, frozen=True):
     """A loan, and whether it was there before: lending somebody what they have already changes nothing."""
 
     loan: OpenLoan
     already: bool
 
 
-@dataclass(frozen=True)
-class GivenBack:
+class GivenBack(msgspec.Struct, frozen=True):
     """What came back. `loan_id` is None, and `already` true, when the copy was not on loan."""
 
     loan_id: int | None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
@@ -27,8 +27,7 @@ LONGEST_QUERY = 200
 MOST_WORDS = 12
 
 
-@dataclass(frozen=True)
-class Availability:
+class Availability(msgspec.Struct, frozen=True):
     """How many copies a title has in the library, and how many of them can be lent now."""
 
     available: int
@@ -38,8 +37,7 @@ class Availability:
 NONE = Availability(0, 0)
 
 
-@dataclass(frozen=True)
-class AtDesk:
+class AtDesk(msgspec.Struct, frozen=True):
     """A copy as somebody who holds it in their hands needs it.
 
     `loan_id`, `due_on` and `member_id` (never to be shown to others) are those of its open loan, None while it is here.

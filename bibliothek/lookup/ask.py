@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from time import monotonic
+
+import msgspec
 
 from bibliothek.lookup import dnb, openlibrary
 from bibliothek.lookup.fetch import user_agent
@@ -38,8 +39,7 @@ SOURCES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class LookupResult:
+class LookupResult(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about an ISBN now.
 
     `record` is the best one, `alternatives` are other editions under the same ISBN, then what is merely similar. `origin`
@@ -53,7 +53,7 @@ class LookupResult:
     record: Record | None = None
     alternatives: tuple[Record, ...] = ()
     sources: tuple[tuple[str, Outcome], ...] = ()
-    origin: dict[str, str] = field(default_factory=dict)
+    origin: dict[str, str] = msgspec.field(default_factory=dict)
     answers: tuple[SourceAnswer, ...] = ()
     retry_after: int | None = None
 

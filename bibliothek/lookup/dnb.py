@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -37,7 +36,7 @@ def ask(source: Source, isbn13: str, now: datetime, deadline: float) -> SourceAn
     parent = _search(source, f"idn={orphan.parent_id}", deadline)
     if parent.trouble or parent.status != 200:
         # Good enough for now, but not for half a year: without `raw` it is not stored.
-        return replace(found, raw=b"")
+        return msgspec.structs.replace(found, raw=b"")
     return read(isbn13, _both(answer.body, parent.body), answer.content_type, now)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -21,6 +20,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from bibliothek import __version__
 
@@ -36,8 +37,7 @@ LONGEST_RETRY_S = 3600
 Trouble = Literal["throttled", "unavailable"]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came back. With `trouble` there is no usable body, and `reason` says why, for the log.
 
     404 is no trouble: what it means is for the source to say. `retry_after` is in seconds.

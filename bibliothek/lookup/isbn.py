@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+
+import msgspec
 
 from bibliothek.codes import AIM_PREFIX
 from bibliothek.i18n import _
@@ -17,8 +18,7 @@ _LONGEST = 400
 _SHOWN = 40
 
 
-@dataclass(frozen=True)
-class Isbn:
+class Isbn(msgspec.Struct, frozen=True):
     """A number with a right check digit. A placeholder (0000000000 and its like) is never looked up: many books have it."""
 
     isbn13: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bibliothek.catalogue.fields import Part
 from bibliothek.catalogue.rules import LONGEST_NAME, MOST_ISBNS, MOST_SERIES, MOST_SUBJECTS
@@ -82,8 +83,7 @@ def _has_isbd_stops(marc: pymarc.Record) -> bool:
 # --- title -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Titles:
+class _Titles(msgspec.Struct, frozen=True):
     title: str
     subtitle: str | None
     sort_title: str | None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from bibliothek.lookup.fetch import Answer, fetch
 from bibliothek.lookup.politeness import Politeness
@@ -14,8 +15,7 @@ from bibliothek.lookup.record import Outcome, Record
 YEARS_AHEAD = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceAnswer:
+class SourceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """One source's answer for one ISBN, at `asked_at` (UTC).
 
     `records` are printed books with that ISBN, the fullest first; `similar` merely mention it, or are e-books and the like.
@@ -34,8 +34,7 @@ class SourceAnswer:
     retry_after: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A source as this library asks it: under which address, as whom, and how often. `asking` is its file's `ask`."""
 
     name: str

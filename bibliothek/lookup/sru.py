@@ -5,9 +5,10 @@ Elements are matched by their local name, because servers differ in prefixes, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ParseError
+
+import msgspec
 
 if TYPE_CHECKING:
     from pymarc import Record
@@ -19,8 +20,7 @@ class BadAnswer(Exception):
     """What came is not what the source promises; the text is for the log."""
 
 
-@dataclass(frozen=True)
-class SruAnswer:
+class SruAnswer(msgspec.Struct, frozen=True):
     """How many records there are, those that came along, and what went wrong (an SRU diagnostic), if anything."""
 
     number: int

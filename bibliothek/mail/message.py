@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -17,6 +16,8 @@ from email.utils import format_datetime, parseaddr
 from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+
+import msgspec
 
 from bibliothek import i18n
 
@@ -41,8 +42,7 @@ class BadMailAddress(ValueError):
     """The text is no address that a mail could be sent to. The message does not repeat it."""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """What one mail says: a subject of one line, and the same text plain and as HTML."""
 
     subject: str

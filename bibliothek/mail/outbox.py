@@ -10,11 +10,11 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr
 
+import msgspec
 from sqlalchemy import ColumnElement, Update, case, delete, exists, false, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
@@ -50,8 +50,7 @@ _SENDERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="mail")
 _ERASED = {"address": None, "subject": None, "text": None, "html": None, "member_id": None}
 
 
-@dataclass(frozen=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True):
     """How many mails ended how in one round; `later` are tried again."""
 
     sent: int = 0

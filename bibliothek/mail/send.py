@@ -12,11 +12,12 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.message import EmailMessage
 from enum import Enum
 from typing import Self
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from bibliothek.i18n import _
 from bibliothek.mail.message import POLICY
@@ -40,8 +41,7 @@ class Outcome(Enum):
     UNKNOWN = "unknown"  # perhaps accepted; must not be sent again
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """An outcome with the reason, in the mail server's words without addresses; None when the mail was sent."""
 
     outcome: Outcome
@@ -52,8 +52,7 @@ class Unreachable(Exception):
     """No connection that mails could be sent over: down, not trusted, or the sign-in was refused. The text says why."""
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """Where mails are handed in. `security` is the scheme of the SMTP URL."""
 
     security: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import Select, and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session
 
@@ -115,8 +115,7 @@ def member_by_card(db: Session, code: str) -> Member:
     return found
 
 
-@dataclass(frozen=True)
-class MemberRef:
+class MemberRef(msgspec.Struct, frozen=True):
     """Just enough of a member to lend them something."""
 
     id: int

@@ -8,8 +8,9 @@ import re
 import unicodedata
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from bibliothek.i18n import N_
 from bibliothek.letters import SPELLED
@@ -35,8 +36,7 @@ COUNTED = timedelta(days=1)
 DOUBLE_PRESS = timedelta(minutes=1)
 
 
-@dataclass(frozen=True)
-class MailLimit:
+class MailLimit(msgspec.Struct, frozen=True):
     """How many sign-in mails an address may get: `soon` within LINK_LASTS, `daily` within COUNTED, then one every `pause`."""
 
     soon: int

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
+import msgspec
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
@@ -94,16 +94,14 @@ class WrongCode(Invalid):
         self.errors = {"code": self.sentence}
 
 
-@dataclass(frozen=True)
-class Mailed:
+class Mailed(msgspec.Struct, frozen=True):
     """What a sign-in mail says: a link's token and six digits."""
 
     link: str
     code: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """Somebody has come in; they go on to `return_to`, None for wherever people go."""
 
     member_id: int

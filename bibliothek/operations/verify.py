@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy import exists, func, or_, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -30,8 +30,7 @@ SHAPED = N_("Die Datenbank setzt alle ihre Regeln durch")
 TABLETS_FORGET = N_("Kein Tablet weiß nach einem Tag noch, wer davor stand")
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One invariant and what breaks it; `broken` is empty where it holds. Rows are named by number, never by person."""
 
     invariant: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 
+import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -22,8 +22,7 @@ from bibliothek.reminders.queries import KIND, LateMember, loans_in, overdue_by_
 from bibliothek.settings import Settings
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """One message: to whom, and about how many loans. `mail_id` is None in a dry run."""
 
     member_id: int
@@ -31,8 +30,7 @@ class Said:
     mail_id: int | None = None
 
 
-@dataclass(frozen=True)
-class Reminded:
+class Reminded(msgspec.Struct, frozen=True):
     """What was put into the outbox, or would be."""
 
     said: tuple[Said, ...] = ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
+import msgspec
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
@@ -23,8 +23,7 @@ from bibliothek.reminders.models import Reminder
 KIND = "reminder"
 
 
-@dataclass(frozen=True)
-class LateLoan:
+class LateLoan(msgspec.Struct, frozen=True):
     """An overdue loan as the desk shows it. `days` are whole days since `due_on`."""
 
     id: int
@@ -38,8 +37,7 @@ class LateLoan:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class LateMember:
+class LateMember(msgspec.Struct, frozen=True):
     """Somebody with overdue loans, the longest due first."""
 
     id: int

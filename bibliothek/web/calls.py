@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from typing import Any, get_type_hints
@@ -40,16 +39,14 @@ from bibliothek.web.visit import Kit
 AnyRequest = Request[Any, Any, Any]
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(msgspec.Struct, frozen=True):
     """What a write did: the HTTP status, and the ids (and flags) from which its answer is built."""
 
     status: int
-    ids: dict[str, Any] = field(default_factory=dict)
+    ids: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass
-class Call:
+class Call(msgspec.Struct):
     """One API request. `seed` is the same for every repetition under one Idempotency-Key, otherwise random."""
 
     kit: Kit

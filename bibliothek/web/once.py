@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import JSON, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -41,8 +41,7 @@ class Once(Base):
     running_until: Mapped[datetime]
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """Whose key it is (`scope`), which (`key_hash`), and for what request (`body_hash`)."""
 
     scope: str

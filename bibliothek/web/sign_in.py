@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
+import msgspec
 from litestar import Request
 from litestar.datastructures import Cookie
 
@@ -21,8 +21,7 @@ SESSION, DEVICE, ASKED = "bibliothek", "tablet", "anfrage"
 BEGUN = "begonnen"
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(msgspec.Struct, frozen=True):
     """Whoever sent the request: a signed-in member, an enrolled tablet, a program with a token, or somebody unknown."""
 
     member_id: int | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -36,8 +35,7 @@ class HasName(Protocol):
     def name(self) -> str: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kit:
+class Kit(msgspec.Struct, frozen=True, kw_only=True):
     """What `create_app` joins for the whole process. The functions are features' queries, handed in."""
 
     settings: Settings
@@ -52,7 +50,7 @@ class Kit:
     library_of: Callable[[Session], HasName]
     has_admin: Callable[[Session], bool]
     # Facts that are asked for once and then stay true.
-    known: dict[str, bool] = field(default_factory=dict)
+    known: dict[str, bool] = msgspec.field(default_factory=dict)
 
     def is_set_up(self, db: Session) -> bool:
         if not self.known.get("set up"):
@@ -60,16 +58,14 @@ class Kit:
         return self.known["set up"]
 
 
-@dataclass(frozen=True)
-class Flash:
+class Flash(msgspec.Struct, frozen=True):
     """A sentence for the next page, after a redirect."""
 
     kind: str
     text: str
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(msgspec.Struct, frozen=True):
     """Stands in on error pages that could not ask the database."""
 
     name: str
@@ -78,49 +74,45 @@ class Library:
 NAMELESS = Library("Bibliothek")
 
 
-@dataclass
-class Page:
+class Page(msgspec.Struct):
     """A template to be rendered once the transaction is over; `fragment` is what htmx gets instead of the whole page."""
 
     template: str
     context: Mapping[str, Any]
     status: int = 200
     fragment: str | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    cookies: list[Cookie] = field(default_factory=list)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    cookies: list[Cookie] = msgspec.field(default_factory=list)
 
 
-@dataclass
-class Redirect:
+class Redirect(msgspec.Struct):
     """Go on there (303): every successful action ends like this, so that a reload repeats nothing."""
 
     to: str
     flash: Flash | None = None
-    cookies: list[Cookie] = field(default_factory=list)
+    cookies: list[Cookie] = msgspec.field(default_factory=list)
 
 
-@dataclass
-class File:
+class File(msgspec.Struct):
     """Bytes to show or to save."""
 
     content: bytes
     media_type: str
     name: str | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 Answer = Page | Redirect | File
 
 
-@dataclass
-class Visit:
+class Visit(msgspec.Struct):
     """One request. `now` is frozen once (UTC); `today` is the library's local date of that moment."""
 
     kit: Kit
     request: AnyRequest
     now: datetime
     asker: Asker = NOBODY
-    fields: dict[str, list[str]] = field(default_factory=dict)
+    fields: dict[str, list[str]] = msgspec.field(default_factory=dict)
     problem: Problem | None = None
     library: HasName | None = None
     open_session: Session | None = None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -340,7 +341,7 @@ def test_not_found_at_one_and_no_answer_from_the_other_is_not_not_found(server: 
 
 def test_nobody_listens(server: StandIn) -> None:
     with nobody_listens() as url:
-        sources = tuple(dataclasses.replace(source, url=url) for source in server.sources())
+        sources = tuple(msgspec.structs.replace(source, url=url) for source in server.sources())
         assert look_up(POTTER, sources, now=NOW).outcome == "unavailable"
 
 
