@@ -7,9 +7,11 @@ with BEGIN IMMEDIATE on SQLite and queued behind one process-wide lock, so that 
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -156,8 +158,26 @@ def open_database(url: str | None, sqlite_file: Path | None, threads: int = THRE
         return Database(reader, engine)
     if sqlite_file is None:
         raise ValueError("either a PostgreSQL address or a SQLite file is needed")
-    sqlite_file.parent.mkdir(parents=True, exist_ok=True)
+    sqlite_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _keep_to_ourselves(sqlite_file)
     return Database(_sqlite(sqlite_file, threads, "BEGIN"), _sqlite(sqlite_file, 1, "BEGIN IMMEDIATE"))
+
+
+def _keep_to_ourselves(file: Path) -> None:
+    """Nobody else with an account on this machine may read who borrowed what; SQLite gives its log the mode of the file.
+
+    Never a reason not to start: where it fails, the file is somebody else's, or its filesystem knows no modes.
+    """
+    if not file.exists():
+        with suppress(OSError):
+            # Only a new file: to close one that SQLite has open would give up its locks (POSIX).
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(OSError):
+            part = file.with_name(file.name + suffix)
+            mode = stat.S_IMODE(part.stat().st_mode)
+            if mode & 0o077:
+                part.chmod(mode & 0o700)
 
 
 def _sqlite(file: Path, connections: int, begin: str) -> Engine:

@@ -108,7 +108,7 @@ def ensure_secret_key(settings: Settings) -> bytes:
 
 def _make_key_file(file: Path) -> None:
     """Written aside and linked into place, so that of several processes starting at once all read one whole key."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
         made.write(secrets.token_hex(32) + "\n")
