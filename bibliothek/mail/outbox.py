@@ -99,23 +99,7 @@ def send_soon(
 
     Whoever wants to say how it went waits for the result with a timeout. Arguments as of `deliver`.
     """
-    return _submit(deliver, database, settings, clock, wanted, only_ids)
-
-
-def round_soon(
-    database: Database, settings: Settings, clock: Callable[[], datetime], wanted: Mapping[str, Wanted]
-) -> Future[Delivered]:
-    """Begin one whole round in the background: tidy up, then deliver all that is due."""
-
-    def go_round() -> Delivered:
-        tidy(database, settings, clock())
-        return deliver(database, settings, clock, wanted)
-
-    return _submit(go_round)
-
-
-def _submit(do: Callable[..., Delivered], *given: object) -> Future[Delivered]:
-    future = _SENDERS.submit(do, *given)
+    future = _SENDERS.submit(deliver, database, settings, clock, wanted, only_ids)
     future.add_done_callback(_log_error)
     return future
 

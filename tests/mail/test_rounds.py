@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from bibliothek.library.queries import library as library_of
 from bibliothek.mail import outbox, rounds
 from bibliothek.mail.outbox import Delivered
 from bibliothek.mail.rounds import Rounds
@@ -25,8 +29,8 @@ def _quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def going_rounds(library: Library) -> Iterator[None]:
-    running = Rounds(library.database, library.settings, library.clock, {})
+def going_rounds(library: Library, *forget: Callable[[Session, datetime], None]) -> Iterator[None]:
+    running = Rounds(library.database, library.settings, library.clock, {}, forget)
     running.start()
     try:
         yield
@@ -52,6 +56,64 @@ def test_without_smtp_the_rounds_end_what_waited_too_long(library: Library) -> N
         library.clock.pass_time(days=7)
         wait_for(lambda: states(library) == ["failed"])
     assert is_erased(mails(library)[0])
+
+
+def test_forgetting_waits_for_no_mail_server_and_there_is_one_delivery_at_a_time(
+    library: Library, box: Postbox
+) -> None:
+    library = with_mail(library, box.url)
+    reached, answered, forgotten = threading.Event(), threading.Event(), []
+
+    def hold() -> None:
+        reached.set()
+        answered.wait(10)
+
+    box.on_text = hold
+    put(library, "a@example.org", "b@example.org")
+    with going_rounds(library, lambda _db, now: forgotten.append(now)):
+        assert reached.wait(10)
+        before = len(forgotten)
+        put(library, "c@example.org", lasts=outbox.LEASE)
+        library.clock.pass_time(minutes=10)
+        wait_for(lambda: len(forgotten) >= before + 3)
+        # It waited too long, and is emptied though the round before is still on its way.
+        assert states(library)[2] == "failed"
+        assert box.connections == 1
+        box.on_text = None
+        answered.set()
+        wait_for(lambda: states(library)[1] == "sent")
+
+
+def test_what_one_forgets_does_not_hang_on_what_the_next_one_does(both: Library) -> None:
+    """And none holds locks while the next one asks for others."""
+
+    def rename(db: Session, _now: datetime) -> None:
+        library_of(db).name = "Vergessen"
+
+    def fail(db: Session, _now: datetime) -> None:
+        db.execute(text("SELECT nothing FROM nowhere"))
+
+    def name() -> str:
+        with both.database.reading() as db:
+            return library_of(db).name
+
+    with going_rounds(both, rename, fail):
+        wait_for(lambda: name() == "Vergessen")
+
+
+def test_stopping_waits_for_the_mail_that_is_just_leaving(library: Library, box: Postbox) -> None:
+    library = with_mail(library, box.url)
+    reached = threading.Event()
+
+    def take_a_while() -> None:
+        reached.set()
+        threading.Event().wait(0.3)
+
+    box.on_text = take_a_while
+    put(library, "a@example.org")
+    with going_rounds(library):
+        assert reached.wait(10)
+    assert states(library) == ["sent"]
 
 
 def test_stopping_ends_the_thread(library: Library) -> None:
