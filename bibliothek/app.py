@@ -40,6 +40,7 @@ from bibliothek.library import pages as library_pages
 from bibliothek.library.models import Library
 from bibliothek.lookup import api as lookup_api
 from bibliothek.mail.rounds import Rounds
+from bibliothek.members import actions as members_actions
 from bibliothek.members import api as members_api
 from bibliothek.members import pages as members_pages
 from bibliothek.members import queries as members
@@ -94,7 +95,7 @@ def create_app(
     kit.templates.add_filters(
         {"byline": byline, "role_word": role_word, "language_word": language_word, "source_word": source_word}
     )
-    forget = (kiosk_actions.forget_sessions, sign_in.forget, once.forget)
+    forget = (kiosk_actions.forget_sessions, sign_in.forget, members_actions.forget_sessions, once.forget)
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), forget)
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],

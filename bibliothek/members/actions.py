@@ -180,12 +180,17 @@ def start_session(db: Session, member: Member, now: datetime, token: str | None 
     `token`, where given, is a fresh one of `sign_in.token_for_press`.
     """
     token = token or new_token()
-    db.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now))
+    forget_sessions(db, now)
     db.add(
         BrowserSession(token_hash=hashed(token), member_id=member.id, created_at=now, expires_at=now + SESSION_LASTS)
     )
     db.flush()
     return token
+
+
+def forget_sessions(db: Session, now: datetime) -> None:
+    """Drop the sessions whose time is over."""
+    db.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now))
 
 
 def end_session(db: Session, token: str) -> None:

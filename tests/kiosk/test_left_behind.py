@@ -11,8 +11,9 @@ from bibliothek.kiosk import actions
 from bibliothek.kiosk.models import Device
 from bibliothek.lending.models import Loan
 from bibliothek.mail import rounds
+from bibliothek.members import actions as members
 from bibliothek.members import sign_in
-from bibliothek.members.models import SignIn
+from bibliothek.members.models import BrowserSession, SignIn
 from bibliothek.web import once
 from tests import make
 from tests.conftest import NOON, Library
@@ -44,18 +45,22 @@ def test_the_server_forgets_who_stood_at_a_tablet(both: Library, monkeypatch: py
     assert device(both, number).last_scan is None
 
 
-def test_the_server_forgets_keys_and_sign_ins(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_forgets_keys_sign_ins_and_sessions(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "FIRST_AFTER", 0.01)
     with library.database.writing() as db:
         once.claim(db, once.key_of("form", "a"), NOON)
-        sign_in.new_link(db, make.member(db), NOON)
+        member = make.member(db)
+        sign_in.new_link(db, member, NOON)
+        members.start_session(db, member, NOON)
 
     def left() -> int:
         with library.database.reading() as db:
-            return sum(db.scalar(select(func.count()).select_from(table)) or 0 for table in (once.Once, SignIn))
+            tables = (once.Once, SignIn, BrowserSession)
+            return sum(db.scalar(select(func.count()).select_from(table)) or 0 for table in tables)
 
-    assert left() == 2
-    library.clock.pass_time(days=1, seconds=1)
+    assert left() == 3
+    library.clock.now += members.SESSION_LASTS
+    library.clock.pass_time(seconds=1)
     with library.client():
         wait_for(lambda: left() == 0)
 
