@@ -11,15 +11,18 @@ from sqlalchemy.orm import Session
 from bibliothek.catalogue.models import Title
 from bibliothek.copies.models import Copy
 from bibliothek.kiosk import actions as kiosk
-from bibliothek.kiosk.models import Device
+from bibliothek.kiosk.models import Device, GivenAnswer
 from bibliothek.lending import actions as lending
 from bibliothek.lending.models import Borrower, Loan
 from bibliothek.mail import outbox
 from bibliothek.mail.message import Message
 from bibliothek.mail.models import Mail
-from bibliothek.members.models import Card
-from bibliothek.operations.verify import verify
+from bibliothek.members.actions import SESSION_LASTS, start_session
+from bibliothek.members.models import Card, SignIn
+from bibliothek.members.rules import COUNTED
+from bibliothek.operations.verify import REQUESTS_KEPT, verify
 from bibliothek.tokens import hashed
+from bibliothek.web import once
 from tests import make
 
 
@@ -139,3 +142,48 @@ def test_a_tablet_that_still_knows_a_scan_of_yesterday_is_found(db: Session) -> 
     assert device.last_scan
     found = verify(db, make.NOW + timedelta(hours=25))
     assert [one.broken for one in found if one.broken] == [[f"tablet {device.id}"]]
+
+
+A_DAY = timedelta(days=1)
+A_MINUTE = timedelta(minutes=1)
+
+
+def test_a_sign_in_that_still_leads_from_a_book_to_a_member_is_found(db: Session) -> None:
+    """So is one without a way back, when it is no longer counted either."""
+    expires = make.NOW - A_DAY + A_MINUTE
+    found = SignIn(member_id=make.member(db).id, link_hash="x", return_to="/c/B234567", created_at=expires)
+    found.expires_at = expires
+    db.add(found)
+    assert broken(db) == []
+    found.expires_at = make.NOW - A_DAY - A_MINUTE
+    assert broken(db) == ["Keine alte Anmeldung führt noch von einem Buch zu einem Mitglied"]
+    found.return_to = None
+    assert broken(db) == []
+    found.created_at = make.NOW - COUNTED - A_DAY - A_MINUTE
+    assert broken(db) == ["Keine alte Anmeldung führt noch von einem Buch zu einem Mitglied"]
+
+
+def test_a_session_of_a_browser_that_is_long_over_is_found(db: Session) -> None:
+    began = make.NOW - SESSION_LASTS - A_DAY
+    start_session(db, make.member(db), began + A_MINUTE, "yesterday")
+    assert broken(db) == []
+    start_session(db, make.member(db), began - A_MINUTE, "the day before")
+    assert broken(db) == ["Abgelaufene Anmeldungen im Browser sind vergessen"]
+
+
+def test_a_request_that_is_remembered_too_long_is_found(db: Session) -> None:
+    once.claim(db, once.key_of("form", "a"), make.NOW - once.KEPT - A_DAY + A_MINUTE)
+    assert broken(db) == []
+    once.claim(db, once.key_of("form", "b"), make.NOW - once.KEPT - A_DAY - A_MINUTE)
+    assert broken(db) == ["Anfragen von vorgestern sind vergessen"]
+    assert once.KEPT == REQUESTS_KEPT
+
+
+def test_an_answer_of_a_tablet_that_is_kept_too_long_is_found(db: Session) -> None:
+    kiosk.enrol(db, "Eingang", make.NOW - timedelta(days=30))
+    device_id = db.scalars(select(Device.id)).one()
+    given = GivenAnswer(device_id=device_id, number_hash="x", answer="{}", given_at=make.NOW - 2 * A_DAY + A_MINUTE)
+    db.add(given)
+    assert broken(db) == []
+    given.given_at = make.NOW - 2 * A_DAY - A_MINUTE
+    assert broken(db) == ["Antworten, die Tablets vorgestern gaben, sind vergessen"]
