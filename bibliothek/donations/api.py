@@ -112,13 +112,16 @@ def donation_answer(call: Call, ids: dict[str, Any]) -> DonationAnswer:
     return DonationAnswer(ids["donation"], title, CopyAnswer(ids["copy"]))
 
 
-def ask(call: Call, data: DonationIn) -> Record | int | None:
-    """The best record for the ISBN, or the number of the title that is here already; None where nothing is asked.
+def asks(data: DonationIn) -> bool:
+    """Whether the book has to be looked up: with a title it is stored as it stands."""
+    return not (data.title and data.title.strip())
+
+
+def ask(call: Call, data: DonationIn) -> Record | int:
+    """The best record for the ISBN, or the number of the title that is here already.
 
     Raises NotAnIsbn, FoundNowhere, SourcesAway.
     """
-    if data.title is not None and data.title.strip():
-        return None
     if not data.isbn:
         raise NothingNamed
     wrong: list[Problem] = []
@@ -135,7 +138,7 @@ def ask(call: Call, data: DonationIn) -> Record | int | None:
     raise FoundNowhere(isbn) if found.outcome == "not_found" else SourcesAway(isbn, found.retry_after or 30)
 
 
-@write_call("/donations", Audience.TOKENS, donation_answer, ask=ask, refuses=(404,))
+@write_call("/donations", Audience.TOKENS, donation_answer, ask=ask, asks=asks, refuses=(404,))
 def donate(call: Call, asked: Record | int | None, data: JSONBody[DonationIn]) -> Made:
     """Take a book in. It gets a copy with a code of its own, waiting for its label."""
     wrong: list[Problem] = []

@@ -73,7 +73,7 @@ def donate(visit: Visit) -> Page:
     return visit.page("donations/start.html")
 
 
-@errand("/spenden", WHOEVER_DONATES, again=donate)
+@errand("/spenden", WHOEVER_DONATES, again=donate, outside=True)
 def look_up(visit: Visit) -> Page:
     """What is known of an ISBN: here already, found elsewhere, or nothing, and then the form is there at once."""
     errors = Errors()

@@ -48,7 +48,7 @@ def lookup_answer(found: LookupResult) -> LookupAnswer:
     )
 
 
-@read_call("/lookup/{isbn:str}", Audience.TOKENS, errand=True)
+@read_call("/lookup/{isbn:str}", Audience.TOKENS, outside=True)
 def lookup(call: Call, isbn: FromPath[str]) -> LookupAnswer:
     """What the sources know about an ISBN in any form. Stores nothing but their answers; not an ISBN: 422."""
     return lookup_answer(find(call.kit.database, call.kit.settings, book_isbn(isbn), call.now))

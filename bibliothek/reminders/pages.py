@@ -77,13 +77,13 @@ def _late_member(visit: Visit, member_id: int) -> LateMember:
     return found[0]
 
 
-@errand(DESK, Audience.LIBRARIANS)
+@errand(DESK, Audience.LIBRARIANS, outside=True)
 def remind_all(visit: Visit) -> Redirect:
     """One message to everybody who is late and was not told yet."""
     return _remind(visit, None)
 
 
-@errand(DESK + "/{member_id:int}", Audience.LIBRARIANS)
+@errand(DESK + "/{member_id:int}", Audience.LIBRARIANS, outside=True)
 def remind_one(visit: Visit, member_id: FromPath[int]) -> Redirect:
     """A message to one member; a message refused before is tried once more."""
     with visit.kit.database.reading() as db:
@@ -91,7 +91,7 @@ def remind_one(visit: Visit, member_id: FromPath[int]) -> Redirect:
     return _remind(visit, [member_id])
 
 
-@errand(DESK + "/senden", Audience.LIBRARIANS)
+@errand(DESK + "/senden", Audience.LIBRARIANS, outside=True)
 def send_waiting(visit: Visit) -> Redirect:
     """Try at once what waits for its next try."""
     return _send(visit, lambda db: outbox.try_now(db, KIND, visit.now))

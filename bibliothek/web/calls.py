@@ -31,7 +31,7 @@ from bibliothek.problems import Problem
 from bibliothek.web import once
 from bibliothek.web.description import ALWAYS, LONGEST_KEY, WRITING, Write, already_so, refusals
 from bibliothek.web.errors import problem_document
-from bibliothek.web.routes import ERRANDS, speak
+from bibliothek.web.routes import ERRANDS, OUTSIDE, speak
 from bibliothek.web.sealed import seal, unseal
 from bibliothek.web.sign_in import NOBODY, Asker, Audience, bearer_token, require
 from bibliothek.web.visit import Kit
@@ -109,24 +109,28 @@ _MEMBERS = ("type", "title", "status", "detail", "code")
 
 Handler = Callable[..., Any]
 Show = Callable[[Call, dict[str, Any]], Any]
+Asks = Callable[..., bool]
 
 
 def read_call(
     path: str,
     audience: Audience,
     errand: bool = False,
+    outside: bool = False,
     refuses: tuple[int, ...] = (),
     media_type: str = "application/json",
 ) -> Callable[[Handler], HTTPRouteHandler]:
-    """A GET: `fn(call, …parameters)` returns a struct. An errand asks outside and holds no session while it waits.
+    """A GET: `fn(call, …parameters)` returns a struct. An errand takes long and opens its own short sessions; `outside`
+    says that it may wait for somebody else's server, too.
 
     `refuses` are the statuses it may refuse with besides those that any call has; these and `media_type` are only described.
     """
 
     def decorate(fn: Handler) -> HTTPRouteHandler:
-        serve = partial(_ask if errand else _read, fn, audience)
+        serve = partial(_ask if errand or outside else _read, fn, audience)
         returns = get_type_hints(fn, include_extras=True)["return"]
-        handler = _handler(fn, serve, returns, 1, ERRANDS if errand else None)
+        executor = OUTSIDE if outside else ERRANDS if errand else None
+        handler = _handler(fn, serve, returns, 1, lambda _given: executor)
         return get(
             path,
             opt={"audience": audience},
@@ -146,19 +150,23 @@ def write_call(
     method: str = "POST",
     status: int = 201,
     ask: Handler | None = None,
+    asks: Asks | None = None,
     refuses: tuple[int, ...] = (),
     or_already: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A write: `fn(call, …parameters)` changes in one transaction and returns Made; `show(call, ids)` builds the answer.
 
-    `ask(call, …parameters)`, where given, runs before without a session; what it returns goes to `fn` as `asked`.
+    `ask(call, …parameters)`, where given, runs before without a session, among those who wait for somebody outside; what it
+    returns goes to `fn` as `asked`. Where `asks(…parameters)` says that nobody need be asked, `asked` is None at once.
     `refuses` and `or_already` (200 with the same answer when it was so before) are only described.
     """
 
     def decorate(fn: Handler) -> HTTPRouteHandler:
         returns = get_type_hints(show, include_extras=True)["return"]
-        serve = partial(_write, fn, show, ask, audience)
-        handler = _handler(fn, serve, returns, 2 if ask else 1, ERRANDS if ask else None)
+        serve = partial(_write, fn, show, ask, asks, audience)
+        handler = _handler(
+            fn, serve, returns, 2 if ask else 1, lambda given: OUTSIDE if _has_to_ask(ask, asks, given) else None
+        )
         decorator: Any = {"POST": post, "DELETE": delete}[method]
         made: HTTPRouteHandler = decorator(
             path,
@@ -173,12 +181,20 @@ def write_call(
     return decorate
 
 
+def _has_to_ask(ask: Handler | None, asks: Asks | None, given: dict[str, Any]) -> bool:
+    return ask is not None and (asks is None or asks(**given))
+
+
 def _tags(path: str) -> list[str]:
     return [path.strip("/").split("/")[0]]
 
 
 def _handler(
-    fn: Handler, serve: Callable[..., Response[Any]], returns: Any, own: int, executor: ThreadPoolExecutor | None
+    fn: Handler,
+    serve: Callable[..., Response[Any]],
+    returns: Any,
+    own: int,
+    executor_for: Callable[[dict[str, Any]], ThreadPoolExecutor | None],
 ) -> Handler:
     """An async function with `fn`'s parameters, less its first `own`, that serves in a worker thread."""
     parameters = list(inspect.signature(fn).parameters.values())[own:]
@@ -187,6 +203,7 @@ def _handler(
     async def handler(request: AnyRequest, **given: Any) -> Response[Any]:
         body = b"" if request.method == "GET" else await request.body()
         work = partial(serve, request, body, given)
+        executor = executor_for(given)
         if executor is None:
             return await sync_to_thread(work)
         context = contextvars.copy_context()
@@ -244,18 +261,20 @@ def _write(
     fn: Handler,
     show: Show,
     ask: Handler | None,
+    asks: Asks | None,
     audience: Audience,
     request: AnyRequest,
     body: bytes,
     given: dict[str, Any],
 ) -> Response[Any]:
     call = _call(request)
-    if ask is None:
+    if ask is None or not _has_to_ask(ask, asks, given):
+        asked = {"asked": None} if ask else {}
         # One session for who asks and what they change: a second one would cost a fifth of a loan.
         _require_token(call, audience)
         with call.kit.database.writing() as db, call.session(db):
             _admit(call, audience, db)
-            return _do(call, body, show, partial(fn, call, **given))
+            return _do(call, body, show, partial(fn, call, **given, **asked))
     _admit_first(call, audience)
     return _ask_then_write(call, body, show, ask, fn, given)
 

@@ -2,7 +2,7 @@
 
 - `page` reads: GET, a session that cannot write.
 - `action` changes: one POST = one transaction = one thread. It is committed before the answer is rendered.
-- `errand` asks outside (look-ups, mail): it holds no session and no lock while it waits, and has threads of its own.
+- `errand` takes long or asks outside: it holds no session and no lock meanwhile, and has threads of its own.
 
 A handler takes the Visit first, then path and query parameters (FromPath, FromQuery). Authentication, rendering and refusals
 happen here, so that a feature's pages read like what a person does.
@@ -36,8 +36,10 @@ Handler = Callable[..., Answer]
 LANGUAGE = "sprache"
 READ = partial(route, http_method=["GET", "HEAD"])
 
-# Eight errands at once; more wait in line without touching the threads that lend and return.
+# Eight errands at once; more wait in line without touching the threads that lend and return. Those that wait for somebody
+# outside do so in threads of their own, so that signing in is never behind eight look-ups that hang.
 ERRANDS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="errand")
+OUTSIDE = ThreadPoolExecutor(max_workers=8, thread_name_prefix="outside")
 
 
 def page(path: str | list[str], audience: Audience) -> Callable[[Handler], HTTPRouteHandler]:
@@ -57,10 +59,17 @@ def action(
 
 
 def errand(
-    path: str | list[str], audience: Audience, again: Handler | HTTPRouteHandler | None = None
+    path: str | list[str],
+    audience: Audience,
+    again: Handler | HTTPRouteHandler | None = None,
+    outside: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
-    """A POST that has to ask outside: `fn(visit, …parameters)` opens its own short sessions where it needs them."""
-    return lambda fn: _route(post, path, audience, fn, partial(_errand, fn, _plain(again)), executor=ERRANDS)
+    """A POST that takes long, or needs several transactions: `fn(visit, …parameters)` opens its own short sessions.
+
+    `outside` says that it may wait for seconds for somebody else's server.
+    """
+    executor = OUTSIDE if outside else ERRANDS
+    return lambda fn: _route(post, path, audience, fn, partial(_errand, fn, _plain(again)), executor)
 
 
 def _plain(handler: Handler | HTTPRouteHandler | None) -> Handler | None:
