@@ -10,11 +10,12 @@ import hashlib
 import operator
 import re
 import secrets
-import unicodedata
 from collections.abc import Callable
 from typing import Literal
 
 import msgspec
+
+from bibliothek.letters import normalized
 
 # 29 symbols, a prime. No I L O Q U (look-alikes), no Y Z (swapped between keyboard layouts).
 ALPHABET = "0123456789ABCDEFGHJKMNPRSTVWX"
@@ -87,24 +88,37 @@ def read(text: str) -> Scanned:
 
 # A card's code in one word, whatever stands before it, perhaps with symbols wrong or missing, be it the first. Digits here
 # and there in so long a word make nobody's name and no title; in words or groups put together it takes more of them, and
-# without the M at least two groups in which digits and letters are mixed.
-_CARD_IN_ONE = re.compile(r"(?=[0-9A-Z]*\d[A-Z]+\d)[0-9A-Z]{22,}")
-_CARD_IN_GROUPS = re.compile(r"M(?=[A-Z]*(?:\d+[A-Z]+){3})[0-9A-Z]{24,34}")
-_CARD_WITHOUT_M = re.compile(r"(?=[A-Z]*(?:\d+[A-Z]+){3})[0-9A-Z]{22,34}")
+# without the M at least two groups in which digits and letters are mixed. Words are found first and looked into one by
+# one, and only what is short enough is matched as a whole: so the time grows with the text, and not with its square.
+_WORD = re.compile("[0-9A-Z]+")
+_SHORTEST_CARD, _LONGEST_CARD = 22, 35
+_LETTERS_IN_DIGITS = re.compile("[0-9][A-Z]+[0-9]")
+_CARD_IN_GROUPS = re.compile("M(?=[A-Z]*(?:[0-9]+[A-Z]+){3})[0-9A-Z]{24,34}")
+_CARD_WITHOUT_M = re.compile("(?=[A-Z]*(?:[0-9]+[A-Z]+){3})[0-9A-Z]{22,34}")
 
 
 def holds_card(text: str) -> bool:
     """Whether a member card's code stands in `text`, or what nearly is one: misread, or typed in groups.
 
-    Such a text must neither be kept nor shown: whoever can read the code has the card.
+    Such a text must neither be kept nor shown: whoever can read the code has the card. `text` may be of any length.
     """
-    clean = unicodedata.normalize("NFKC", text).upper()
-    is_nearly_one = _CARD_IN_ONE.search(clean) or _CARD_IN_GROUPS.fullmatch(_BETWEEN.sub("", clean))
-    return bool(is_nearly_one) or _is_in_mixed_groups(clean) or read(text).kind == "card"
+    clean = normalized("NFKC", text).upper()
+    words = _WORD.findall(clean)
+    return (
+        any(len(word) >= _SHORTEST_CARD and _LETTERS_IN_DIGITS.search(word) for word in words)
+        or _is_in_groups(_BETWEEN.sub("", clean))
+        or _is_in_mixed_groups(words)
+        or read(text).kind == "card"
+    )
 
 
-def _is_in_mixed_groups(clean: str) -> bool:
-    groups = re.findall("[0-9A-Z]+", clean)
+def _is_in_groups(joined: str) -> bool:
+    return len(joined) <= _LONGEST_CARD and _CARD_IN_GROUPS.fullmatch(joined) is not None
+
+
+def _is_in_mixed_groups(groups: list[str]) -> bool:
+    if sum(map(len, groups)) > _LONGEST_CARD:
+        return False
     mixed = [group for group in groups if not group.isalpha() and not group.isdigit()]
     return len(mixed) > 1 and _CARD_WITHOUT_M.fullmatch("".join(groups)) is not None
 
@@ -119,7 +133,7 @@ _BETWEEN = re.compile(r"[\s\-\u2010-\u2015\u00ad]")
 
 def _symbols(text: str) -> str:
     """The letters and digits that may be a code, in upper case, look-alikes replaced after the kind letter."""
-    clean = AIM_PREFIX.sub("", unicodedata.normalize("NFKC", text[-400:]).strip()).upper()
+    clean = AIM_PREFIX.sub("", normalized("NFKC", text[-400:]).strip()).upper()
     found = _IN_ADDRESS.fullmatch(clean)
     code = found.group(1) if found else _BETWEEN.sub("", clean)
     return code[:1] + code[1:].translate(_LOOK_ALIKES)

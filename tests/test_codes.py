@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import isbnlib
 import pytest
 from hypothesis import given, settings
@@ -146,6 +148,22 @@ def test_reading_never_raises(text: str) -> None:
 
 def test_a_very_long_text_is_read_quickly() -> None:
     assert codes.read("/c/" * 1_000_000).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("piece", "holds"),
+    [("A", False), ("1", False), ("A1", True), ("A ", False), ("1A ", False), ("A1-", False), ("\u0301\u0323", False)],
+)
+def test_whether_a_very_long_text_holds_a_card_is_told_quickly(piece: str, holds: bool) -> None:
+    # Were a text searched from each of its letters to its end, this would take hours.
+    assert codes.holds_card(piece * (1_000_000 // len(piece))) is holds
+    assert codes.holds_card(piece * 100_000 + " " + codes.new_card_code(b"sixteen or more bytes"))
+
+
+@given(st.text("AM1é -", max_size=80))
+def test_a_card_is_found_in_any_text_with_so_long_a_mixed_word(text: str) -> None:
+    whole = re.compile(r"(?=[0-9A-Z]*\d[A-Z]+\d)[0-9A-Z]{22,}")
+    assert not whole.search(text) or codes.holds_card(text)
 
 
 @given(st.integers(0, 999_999_999), st.booleans())

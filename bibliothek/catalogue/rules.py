@@ -13,6 +13,7 @@ import msgspec
 from bibliothek import codes
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
 from bibliothek.i18n import N_, _
+from bibliothek.letters import normalized
 from bibliothek.problems import Invalid
 
 LONGEST_TITLE = 1000
@@ -137,7 +138,7 @@ def one_line(text: str | None) -> str:
     """`text` composed (NFC), white space folded, control characters and invisible signs dropped."""
     spaced = " ".join(_UNSEEN.sub("", text or "").split())
     kept = "".join(sign for sign in spaced if unicodedata.category(sign) not in ("Cc", "Cs"))
-    return " ".join(unicodedata.normalize("NFC", kept).split())
+    return " ".join(normalized("NFC", kept).split())
 
 
 def checked(fields: TitleFields) -> TitleFields:
@@ -175,8 +176,9 @@ def checked_origin(origin: Origin) -> Origin:
 
 
 def _text(what: str, most: int, text: str | None) -> str | None:
-    clean = one_line(text)
-    if len(clean) > most:
+    # No spaces to fold and no marks to join make ten times too long right: that is not even cleaned.
+    clean = one_line(text) if len(text or "") <= 10 * most else None
+    if clean is None or len(clean) > most:
         raise TooLong(_(what), most)
     if codes.holds_card(clean):
         raise CardAsText

@@ -51,6 +51,8 @@ def read_donor(db: Session, text: str | None) -> Donor:
 
     What was nearly a card is refused: kept as a name, it would give the card away to everybody who reads names.
     """
+    if len(text or "") > 10 * LONGEST_DONOR:
+        raise DonorTooLong
     name = one_line(text)
     if len(name) > LONGEST_DONOR:
         raise DonorTooLong

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from bibliothek.i18n import N_
-from bibliothek.letters import SPELLED
+from bibliothek.letters import SPELLED, normalized
 
 ROLE_NAMES = {"member": N_("Mitglied"), "librarian": N_("Betreuung"), "admin": N_("Admin")}
 
@@ -78,7 +78,7 @@ def clean_name(text: str) -> str:
 
 def folded(text: str) -> str:
     """A name as it is searched: no case, no accents, ß as ss, ł as l, ı as i."""
-    apart = unicodedata.normalize("NFKD", text.lower())
+    apart = normalized("NFKD", text.lower())
     bare = "".join(sign for sign in apart if not unicodedata.combining(sign))
     return " ".join(bare.translate(SPELLED).casefold().split())
 

@@ -220,6 +220,13 @@ def test_a_title_that_only_looks_like_a_code_is_welcome(title: str) -> None:
     assert checked(TitleFields(title=title)).title == title
 
 
+def test_a_text_however_long_is_read_quickly_and_refused() -> None:
+    # Each of these would take minutes or hours, if the time grew with the square of the text.
+    for long in ("A" * 1_000_000, "A1 " * 300_000, "A\u0301\u0323" * 300_000, "A" + "\u0301\u0323" * 500_000):
+        with pytest.raises(TooLong):
+            checked(TitleFields(title=long + "!" * 1000, contributors=(Person(long, "aut"),), edition=long))
+
+
 def test_every_wrong_field_is_named_at_once() -> None:
     with pytest.raises(BadYear) as refused:
         checked(TitleFields(title="Titel", year=3500, edition="x" * 400, language="deutsch", isbns=("keine",)))

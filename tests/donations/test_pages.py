@@ -204,3 +204,12 @@ def test_a_code_of_our_own_scanned_as_an_isbn_is_told_where_it_belongs(donor: Cl
         assert shown.status_code == 422
         assert "„Scannen“" in shown.text
         assert card not in shown.text
+
+
+# As many letters as a body, or an address, may have.
+@pytest.mark.parametrize("piece", ["A", "1", "A ", "\u0301\u0323"])
+def test_a_field_however_long_is_answered_quickly(donor: Client, piece: str) -> None:
+    long = piece * (100_000 // len(piece))
+    assert donor.submit("/spenden", isbn=long).status_code == 422
+    assert donor.submit("/spenden/buch", title=long, persons=long, donor=long).status_code == 422
+    assert donor.get("/spenden/buch", params={"titel": long[:10_000]}).status_code == 200

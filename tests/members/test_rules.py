@@ -81,6 +81,10 @@ def test_names_are_found_and_sorted_without_accents(name: str, folded: str) -> N
     assert rules.folded(name) == folded
 
 
+def test_a_name_with_a_million_marks_is_folded_quickly() -> None:
+    assert rules.folded("A" + "\u0301\u0323" * 500_000) == "a"
+
+
 def test_numbers_in_names_are_sorted_by_their_size() -> None:
     names = ["Mitglied 10", "Mitglied 9", "Mitglied 1"]
     assert sorted(names, key=rules.sort_name) == ["Mitglied 1", "Mitglied 9", "Mitglied 10"]
