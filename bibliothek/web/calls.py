@@ -23,6 +23,7 @@ from typing import Any, get_type_hints
 import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.concurrency import sync_to_thread
+from litestar.exceptions import ClientException
 from litestar.handlers import HTTPRouteHandler
 from sqlalchemy.orm import Session
 
@@ -39,6 +40,17 @@ from bibliothek.web.visit import Kit
 AnyRequest = Request[Any, Any, Any]
 
 
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body is JSON, or else the caller's mistake."""
+
+    async def json(self) -> Any:
+        """The body. Raises ClientException (400), also where msgspec finds bytes that are no UTF-8, or no end of brackets."""
+        try:
+            return await super().json()
+        except (UnicodeDecodeError, RecursionError) as error:
+            raise ClientException from error
+
+
 class Made(msgspec.Struct, frozen=True):
     """What a write did: the HTTP status, and the ids (and flags) from which its answer is built."""
 
@@ -47,13 +59,17 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct):
-    """One API request. `seed` is the same for every repetition under one Idempotency-Key, otherwise random."""
+    """One API request. `seed` is the same for every repetition under one Idempotency-Key, otherwise random.
+
+    `claimed_at` says when that key was claimed, where that was before asking outside.
+    """
 
     kit: Kit
     request: AnyRequest
     now: datetime
     asker: Asker = NOBODY
     seed: bytes = b""
+    claimed_at: datetime | None = None
     open_session: Session | None = None
 
     @property
@@ -81,18 +97,6 @@ class BadKey(Problem):
 
     def __init__(self) -> None:
         super().__init__(_("Ein Idempotency-Key hat 1 bis {n} Zeichen.", n=LONGEST_KEY))
-
-
-class StillRunning(Problem):
-    """The first request with this key has not ended in time."""
-
-    status = 503
-    code = "still-running"
-
-    def __init__(self) -> None:
-        super().__init__(
-            _("Die erste Anfrage mit diesem Schlüssel läuft noch. Frage gleich noch einmal."), retry_after=2
-        )
 
 
 class Replayed(Problem):
@@ -170,6 +174,7 @@ def write_call(
         decorator: Any = {"POST": post, "DELETE": delete}[method]
         made: HTTPRouteHandler = decorator(
             path,
+            request_class=JsonRequest,
             opt={"audience": audience},
             status_code=status,
             tags=_tags(path),
@@ -292,22 +297,23 @@ def _ask_then_write(
     try:
         given = {**given, "asked": ask(call, **given)}
         with call.kit.database.writing() as db, call.session(db):
-            return _do(call, body, show, partial(fn, call, **_ordered(fn, given)), claimed=key)
+            return _do(call, body, show, partial(fn, call, **_ordered(fn, given)))
     except BaseException:
-        if key:
+        if key and call.claimed_at:
             with call.kit.database.writing() as db:
-                once.give_up(db, key)
+                once.give_up(db, key, call.claimed_at)
         raise
 
 
-def _do(call: Call, body: bytes, show: Show, do: Callable[[], Made], claimed: once.Key | None = None) -> Response[Any]:
+def _do(call: Call, body: bytes, show: Show, do: Callable[[], Made]) -> Response[Any]:
     """Do it, or give the answer that was given before under the same key. Runs inside the one transaction."""
-    key = claimed or _key(call, body)
+    key = _key(call, body)
     call.seed = call.seed or _seed(call, key)
     if key is None:
         made = do()
         return _json(show(call, made.ids), made.status)
-    found = None if claimed else once.claim(call.db, key, call.now)
+    claimed_at = call.claimed_at or call.now
+    found = None if call.claimed_at else once.claim(call.db, key, claimed_at)
     if found:
         return _replay(call, found, show)
     try:
@@ -315,10 +321,11 @@ def _do(call: Call, body: bytes, show: Show, do: Callable[[], Made], claimed: on
             made = do()
     except Problem as problem:
         if problem.status < 500:
-            once.finish(call.db, key, problem.status, {"refused": seal(call.seed, problem_document(problem))})
+            refused = {"refused": seal(call.seed, problem_document(problem))}
+            once.finish(call.db, key, claimed_at, problem.status, refused)
             call.db.commit()
         raise
-    once.finish(call.db, key, made.status, made.ids)
+    once.finish(call.db, key, claimed_at, made.status, made.ids)
     return _json(show(call, made.ids), made.status)
 
 
@@ -331,13 +338,15 @@ def _claim_before(call: Call, key: once.Key, show: Show) -> Response[Any] | None
     give_up_at = time.monotonic() + once.RUNNING.total_seconds()
     while time.monotonic() < give_up_at:
         with call.kit.database.writing() as db, call.session(db):
-            found = once.claim(db, key, call.kit.clock())
+            now = call.kit.clock()
+            found = once.claim(db, key, now)
             if found is None:
+                call.claimed_at = now
                 return None
             if found.status is not None:
                 return _replay(call, found, show)
         time.sleep(0.05)
-    raise StillRunning
+    raise once.StillRunning
 
 
 def _replay(call: Call, found: once.Once, show: Show) -> Response[Any]:

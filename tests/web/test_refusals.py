@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ BAD_BODIES: list[dict[str, Any]] = [
     {"json": []},
     {"content": b"{", "headers": {"content-type": "application/json"}},
     {"content": b""},
+    {"content": b'{"name": "\xff"}'},
+    {"content": b"[" * 3000},
+    {"content": b'{"name":' * 3000},
 ]
 BAD_QUERIES = ["/api/v1/loans?state=x", "/api/v1/loans?page=0", "/api/v1/labels.pdf?start=x"]
 
@@ -31,6 +35,28 @@ def test_a_bad_body_is_only_explained_to_who_may_call(library: Library, bad: dic
         assert post(client, bad) == 401
         assert post(client.with_token("kiosk"), bad) == 403
         assert post(client.with_token("librarian"), bad) in (400, 422)
+
+
+UNREADABLE = [
+    b"\xff",
+    b'{"name": "\xff"}',
+    b'{"\xff": 1}',
+    b'{"name": "\xed\xa0\x80"}',
+    b"[" * 3000,
+    b'{"name":' * 3000,
+    b"\0",
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_a_body_that_nobody_can_read_is_refused_in_plain_words(
+    library: Library, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    with library.client() as client, caplog.at_level(logging.WARNING):
+        answer = client.with_token("librarian").post("/api/v1/members", content=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert answer.json()["detail"] == "Die Anfrage ist nicht lesbar."
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("address", BAD_QUERIES)
