@@ -122,7 +122,7 @@ def _chosen_once(visit: Visit, db: Session, choose: Callable[[Session], list[int
     if before:
         return list((before.made or {}).get("mails", []))
     mail_ids = choose(db)
-    once.finish(db, key, 303, {"mails": mail_ids})
+    once.finish(db, key, visit.now, 303, {"mails": mail_ids})
     return mail_ids
 
 

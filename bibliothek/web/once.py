@@ -49,6 +49,18 @@ class Key(msgspec.Struct, frozen=True):
     body_hash: str
 
 
+class StillRunning(Problem):
+    """The first request with this key has not ended in time; or we are the first, and took so long that another took over."""
+
+    status = 503
+    code = "still-running"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Die erste Anfrage mit diesem Schlüssel läuft noch. Frage gleich noch einmal."), retry_after=2
+        )
+
+
 class KeyReused(Problem):
     """The same key came with another body."""
 
@@ -101,14 +113,20 @@ def _look_at(db: Session, key: Key, found: Once, now: datetime) -> Once | None:
     return found
 
 
-def finish(db: Session, key: Key, status: int, made: Mapping[str, Any]) -> None:
-    """Write down what came of it."""
-    db.execute(update(Once).where(_is(key)).values(status=status, made=made))
+def finish(db: Session, key: Key, claimed_at: datetime, status: int, made: Mapping[str, Any]) -> None:
+    """Write down what came of it; `claimed_at` is the `now` of our `claim`.
+
+    Raises StillRunning where the claim is not ours any more (a machine may have slept meanwhile): another request does the same
+    thing, so ours must be rolled back.
+    """
+    ours = update(Once).where(_is_claim(key, claimed_at)).values(status=status, made=made)
+    if db.execute(ours.returning(Once.scope)).first() is None:
+        raise StillRunning
 
 
-def give_up(db: Session, key: Key) -> None:
+def give_up(db: Session, key: Key, claimed_at: datetime) -> None:
     """Nothing came of it, and nothing is to be remembered: the next request with this key is a first one."""
-    db.execute(delete(Once).where(_is(key), Once.status.is_(None)))
+    db.execute(delete(Once).where(_is_claim(key, claimed_at)))
 
 
 def forget(db: Session, now: datetime) -> None:
@@ -118,6 +136,11 @@ def forget(db: Session, now: datetime) -> None:
 
 def _is(key: Key) -> Any:
     return (Once.scope == key.scope) & (Once.key_hash == key.key_hash)
+
+
+def _is_claim(key: Key, claimed_at: datetime) -> Any:
+    """Whoever takes over a claim whose time is over moves `running_until` on."""
+    return _is(key) & Once.status.is_(None) & (Once.running_until == claimed_at + RUNNING)
 
 
 def _hash(*parts: bytes) -> str:

@@ -28,6 +28,7 @@ from bibliothek import i18n
 from bibliothek.problems import Problem
 from bibliothek.web import once, sign_in
 from bibliothek.web.forms import parse_form
+from bibliothek.web.origin import is_api
 from bibliothek.web.sign_in import Audience, SignInFirst, require
 from bibliothek.web.visit import FLASH, Answer, File, Kit, Page, Redirect, Visit, pack_flash, unpack_flash
 
@@ -131,8 +132,11 @@ def _serve(serve: Serve, audience: Audience, request: AnyRequest, body: bytes, g
 
 
 def speak(request: AnyRequest, kit: Kit) -> None:
-    """The language somebody chose, else the library's. The shared tablet's browser has no say in it."""
-    chosen = request.cookies.get(LANGUAGE)
+    """The language somebody chose, else the library's. The shared tablet's browser has no say in it.
+
+    Programs are always spoken to in the library's: cookies count for nothing under /api.
+    """
+    chosen = None if is_api(request) else request.cookies.get(LANGUAGE)
     i18n.use_language(chosen if chosen in i18n.LANGUAGES else kit.settings.language)
 
 
@@ -178,10 +182,10 @@ def _once(visit: Visit, db: Session) -> Answer | None:
 def _remember(visit: Visit, db: Session, answer: Answer) -> None:
     key = _once_key(visit)
     if key and isinstance(answer, Redirect):
-        once.finish(db, key, 303, {"to": answer.to})
+        once.finish(db, key, visit.now, 303, {"to": answer.to})
     elif key:
         # A page was shown, not a thing done: the form may be sent again.
-        once.give_up(db, key)
+        once.give_up(db, key, visit.now)
 
 
 def _errand(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from bibliothek import app as app_module
 from bibliothek.copies.actions import add_shelf
 from bibliothek.copies.models import Shelf
 from bibliothek.web.calls import Call, Made, read_call, write_call
-from bibliothek.web.once import KEPT, Once
+from bibliothek.web.once import KEPT, RUNNING, Once
 from bibliothek.web.sign_in import Audience
 from tests.client import Client
 from tests.conftest import Library
@@ -52,6 +52,19 @@ def make_slowly(call: Call, asked: str, data: JSONBody[ShelfIn]) -> Made:
     return Made(201, {"shelf": add_shelf(call.db, asked, call.now).id})
 
 
+def ask_by_the_way(_call: Call, data: ShelfIn) -> str:
+    return ON_THE_WAY.pop()(data.name)
+
+
+@write_call("/test/long", Audience.TOKENS, shelf_answer, ask=ask_by_the_way)
+def make_after_long(call: Call, asked: str, data: JSONBody[ShelfIn]) -> Made:
+    return Made(201, {"shelf": add_shelf(call.db, asked, call.now).id})
+
+
+# What happens while each of the next requests asks outside, the last one first.
+ON_THE_WAY: list[Callable[[str], str]] = []
+
+
 @read_call("/test/shelves", Audience.TOKENS)
 def count_shelves(call: Call) -> int:
     return call.db.scalar(select(func.count(Shelf.id))) or 0
@@ -59,9 +72,8 @@ def count_shelves(call: Call) -> int:
 
 @pytest.fixture
 def client(both: Library, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setattr(
-        app_module, "routers", lambda: [Router("/api/v1", route_handlers=[make_shelf, make_slowly, count_shelves])]
-    )
+    handlers = [make_shelf, make_slowly, make_after_long, count_shelves]
+    monkeypatch.setattr(app_module, "routers", lambda: [Router("/api/v1", route_handlers=handlers)])
     with both.client() as client:
         yield client.with_token("librarian")
 
@@ -155,6 +167,24 @@ def test_what_failed_on_the_way_out_may_be_tried_again(client: Client, monkeypat
         broken.setattr("tests.web.test_calls.time.sleep", lambda _: 1 / 0)
         assert post(client, "slow", "Romane", "k").status_code == 500
     assert post(client, "slow", "Romane", "k").status_code == 201
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_request_that_slept_makes_nothing_when_another_has_taken_its_place(client: Client, fails: bool) -> None:
+    second: list[Any] = []
+
+    def sleep(name: str) -> str:
+        client.library.clock.now += RUNNING * 1.1
+        second.append(post(client, "long", "Romane", "k"))
+        return " " if fails else f"{name} 1"
+
+    ON_THE_WAY[:] = [lambda name: f"{name} 2", sleep]
+    first = post(client, "long", "Romane", "k")
+    assert (first.status_code, first.json()["code"]) == (503, "still-running")
+    assert shelves(client) == 1
+    again = post(client, "long", "Romane", "k")
+    assert (second[0].status_code, second[0].text) == (again.status_code, again.text)
+    assert again.status_code == 201
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201])

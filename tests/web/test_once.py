@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 
 from bibliothek.web import once
@@ -20,7 +22,7 @@ def test_a_key_given_up_between_a_second_ones_insert_and_its_look_is_free_again(
 
     def give_up() -> None:
         with both.database.writing() as db:
-            once.give_up(db, KEY)
+            once.give_up(db, KEY, both.clock())
 
     first = threading.Thread(target=give_up)
 
@@ -34,3 +36,23 @@ def test_a_key_given_up_between_a_second_ones_insert_and_its_look_is_free_again(
         claimed = once.claim(db, KEY, both.clock()) is None
     first.join()
     assert claimed is not both.database.is_sqlite
+
+
+def test_who_was_overtaken_neither_finishes_nor_gives_up_what_is_another_ones_now(both: Library) -> None:
+    first, second = both.clock(), both.clock() + once.RUNNING + timedelta(seconds=1)
+    with both.database.writing() as db:
+        assert once.claim(db, KEY, first) is None
+    with both.database.writing() as db:
+        assert once.claim(db, KEY, second) is None
+    with both.database.writing() as db:
+        once.give_up(db, KEY, first)
+        with pytest.raises(once.StillRunning):
+            once.finish(db, KEY, first, 201, {"id": 1})
+    with both.database.writing() as db:
+        once.finish(db, KEY, second, 201, {"id": 2})
+    with both.database.writing() as db:
+        with pytest.raises(once.StillRunning):
+            once.finish(db, KEY, second, 201, {"id": 3})
+        found = once.claim(db, KEY, second)
+        assert found
+        assert found.made == {"id": 2}
