@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from bibliothek.i18n import _
 from bibliothek.problems import Problem
 from bibliothek.web.field_errors import field_errors
+from bibliothek.web.origin import is_api
 from bibliothek.web.routes import respond, speak
 from bibliothek.web.sign_in import NOBODY, Audience, NotForYou, SignInFirst, bearer_token, require
 from bibliothek.web.visit import Kit, Visit
@@ -54,6 +55,8 @@ class Broken(Problem):
 
 
 def on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
+    # The problem's own sentence was made in the worker thread, which spoke that language; what stands around it is made here.
+    speak(request, request.app.state.kit)
     return answer(request, problem)
 
 
@@ -113,10 +116,6 @@ def on_bug(request: AnyRequest, error: Exception) -> Response[Any]:
     reference = secrets.token_hex(4)
     log.error("bug %s at %s %s", reference, request.method, request.scope["path"], exc_info=error)
     return answer(request, Broken(reference))
-
-
-def is_api(request: AnyRequest) -> bool:
-    return request.scope["path"].startswith("/api/")
 
 
 def answer(request: AnyRequest, problem: Problem, headers: dict[str, str] | None = None) -> Response[Any]:
@@ -199,4 +198,4 @@ HANDLERS: dict[Any, Any] = {
     PoolTimeout: on_database_error,
     Exception: on_bug,
 }
-__all__ = ["HANDLERS", "SignInFirst", "answer", "is_api", "on_odd_file_name", "problem_document"]
+__all__ = ["HANDLERS", "SignInFirst", "answer", "on_odd_file_name", "problem_document"]

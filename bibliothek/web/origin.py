@@ -80,12 +80,17 @@ def https_is_missing(request: ASGIConnection[Any, Any, Any, Any], settings: Sett
 async def check_origin(request: Request[Any, Any, Any]) -> None:
     """Before every request. The API is left out: it reads no session cookie, so there is nothing to ride on.
 
+def is_api(request: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether a program asks, or a browser."""
+    return str(request.scope["path"]).startswith("/api/")
+
+
     Async although it waits for nothing: Litestar would send a plain function to a thread, with every request. Not a guard,
     for each of which it copies the handler.
     """
     if not is_host(request.headers.get("host", "")):
         raise BadHost
-    if request.method in SAFE or request.scope["path"].startswith("/api/"):
+    if request.method in SAFE or is_api(request):
         return
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin", "").lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,3 +73,35 @@ def test_a_member_s_cookie_opens_no_call(library: Library) -> None:
         admin = make.admin(db)
     with library.client() as client:
         assert post(client.sign_in(admin), {"json": {}}) == 401
+
+
+@pytest.mark.parametrize(
+    ("language", "titles"),
+    [
+        ("de", ["Anmeldung nötig", "Nicht gefunden", "Das hat nicht geklappt", "Nicht gefunden"]),
+        ("en", ["Please sign in", "Not found", "That didn’t work", "Not found"]),
+    ],
+)
+def test_programs_hear_the_language_of_the_library_whatever_the_cookie_says(
+    library: Library, language: str, titles: list[str]
+) -> None:
+    library.settings = replace(library.settings, language=language)
+    with library.client() as client:
+        client.cookies.set("sprache", "en" if language == "de" else "de")
+        answers = [client.get("/api/v1/titles/1")]
+        client.with_token("librarian")
+        answers += [client.get("/api/v1/titles/1"), client.post("/api/v1/members", content=b"{")]
+        answers += [client.get("/api/v1/nothing")]
+    assert [answer.json()["title"] for answer in answers] == titles
+    assert ("Titel" in answers[1].json()["detail"]) == (language == "de")
+
+
+def test_a_refusal_is_a_page_in_the_language_that_somebody_chose(library: Library) -> None:
+    with library.database.writing() as db:
+        admin = make.admin(db)
+    with library.client() as client:
+        client.sign_in(admin).cookies.set("sprache", "en")
+        refused = client.get("/titel/1")
+    assert refused.status_code == 404
+    assert "Not found" in refused.text
+    assert "Nicht gefunden" not in refused.text
