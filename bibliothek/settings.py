@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 log = logging.getLogger("bibliothek")
 PREFIX = "BIBLIOTHEK_"
 OFF = "off"
+KEY_BYTES = 32
 
 
 class BadSetting(Exception):
@@ -103,7 +104,17 @@ def ensure_secret_key(settings: Settings) -> bytes:
     file = settings.data / "secret-key"
     if not file.exists():
         _make_key_file(file)
-    return bytes.fromhex(file.read_text().strip())
+    try:
+        key = bytes.fromhex(file.read_text(encoding="utf-8"))
+    except ValueError:
+        key = b""
+    if len(key) < KEY_BYTES:
+        # A machine would sign with anything, but from a short key anybody can work out the code of the first run.
+        raise BadSetting(
+            f"In {file.resolve()} steht kein ganzer Schlüssel. Hole die Datei aus einer Sicherung zurück, oder lösche sie: "
+            "Dann macht der nächste Start eine neue, und nur Anmelde-Codes, die gerade unterwegs sind, gelten nicht mehr."
+        )
+    return key
 
 
 def _make_key_file(file: Path) -> None:
@@ -111,7 +122,7 @@ def _make_key_file(file: Path) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
-        made.write(secrets.token_hex(32) + "\n")
+        made.write(secrets.token_hex(KEY_BYTES) + "\n")
         made.flush()
         os.fsync(made.fileno())
     try:
@@ -247,8 +258,10 @@ def _address(name: str, value: str) -> str:
 
 
 def _key(name: str, value: str) -> bytes:
-    if len(value) < 32:
-        raise BadSetting(f"{PREFIX}{name.upper()} ist zu kurz. Gebraucht werden mindestens 32 zufällige Zeichen.")
+    if len(value) < KEY_BYTES:
+        raise BadSetting(
+            f"{PREFIX}{name.upper()} ist zu kurz. Gebraucht werden mindestens {KEY_BYTES} zufällige Zeichen."
+        )
     return value.encode()
 
 

@@ -85,3 +85,13 @@ def test_the_secret_key_is_made_once_however_many_start_at_once(tmp_path: Path) 
     assert len(keys.pop()) == 32
     assert stat.S_IMODE((tmp_path / "neu" / "secret-key").stat().st_mode) == 0o600
     assert [file.name for file in (tmp_path / "neu").iterdir()] == ["secret-key"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"ab" * 31, b"Das ist keine Hexadezimalzahl." * 3, b"\xff" * 64])
+def test_a_key_file_without_a_whole_key_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "secret-key"
+    file.write_bytes(content)
+    with pytest.raises(BadSetting, match="lösche sie") as caught:
+        ensure_secret_key(Settings(data=tmp_path))
+    assert str(file) in str(caught.value)
+    assert file.read_bytes() == content
