@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -252,9 +252,11 @@ def _database_url(name: str, value: str) -> str:
 
 def _address(name: str, value: str) -> str:
     try:
-        return str(ip_address(value))
+        address = ip_address(value)
     except ValueError as error:
         raise _bad(name, value, "eine IP-Adresse wie 127.0.0.1") from error
+    # An IPv4 address in the clothes of IPv6 is the same (RFC 4291, 2.5.5.2).
+    return str(address.ipv4_mapped or address) if isinstance(address, IPv6Address) else str(address)
 
 
 def _key(name: str, value: str) -> bytes:

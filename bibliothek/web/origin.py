@@ -60,7 +60,10 @@ def is_host(host: str) -> bool:
 
 def behind_proxy(request: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
     """Whether the request came through the one proxy whose word is believed."""
-    return bool(settings.trusted_proxy and request.client and request.client.host == settings.trusted_proxy)
+    if not settings.trusted_proxy or not request.client:
+        return False
+    # Where a socket listens for IPv6, IPv4 comes as ::ffff:127.0.0.1.
+    return request.client.host.removeprefix("::ffff:") == settings.trusted_proxy
 
 
 def own_origin(request: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> str:
