@@ -272,7 +272,7 @@ def _show(visit: Visit, answer: Page) -> Response[Any]:
     html = visit.kit.templates.render(template, {**visit.context(), **answer.context})
     cookies = list(answer.cookies)
     if visit.request.cookies.get(FLASH) and visit.flash:
-        cookies.append(visit.plain_cookie(FLASH, "", 0))
+        cookies.append(visit.flash_cookie("", 0))
     return Response(
         html.encode(),
         status_code=answer.status,
@@ -285,7 +285,7 @@ def _show(visit: Visit, answer: Page) -> Response[Any]:
 def _send_on(visit: Visit, answer: Redirect) -> Response[Any]:
     cookies = list(answer.cookies)
     if answer.flash:
-        cookies.append(visit.plain_cookie(FLASH, pack_flash(answer.flash), 60))
+        cookies.append(visit.flash_cookie(pack_flash(answer.flash), 60))
     if visit.request.headers.get("hx-request") == "true" and visit.request.headers.get("hx-boosted") != "true":
         # htmx would follow a 303 inside the fragment; this makes the browser go there.
         return Response(b"", status_code=200, headers={"hx-redirect": answer.to}, cookies=cookies)

@@ -158,9 +158,14 @@ class Visit(msgspec.Struct):
     def cookie(self, name: str, value: str, seconds: int | None) -> Cookie:
         return sign_in.make_cookie(name, value, self.request, self.settings, seconds)
 
-    def plain_cookie(self, name: str, value: str, seconds: int) -> Cookie:
+    def plain_cookie(self, name: str, value: str, seconds: int, secure: bool = False) -> Cookie:
         """A cookie that protects nothing: language, flash. Its name is the same with and without HTTPS."""
-        return Cookie(key=name, value=value, path="/", max_age=seconds, httponly=True, samesite="lax")
+        return Cookie(key=name, value=value, path="/", max_age=seconds, httponly=True, samesite="lax", secure=secure)
+
+    def flash_cookie(self, value: str, seconds: int) -> Cookie:
+        """What it says may name a member: with HTTPS it never goes over a line that others can read."""
+        is_https = own_origin(self.request, self.settings).startswith("https://")
+        return self.plain_cookie(FLASH, value, seconds, secure=is_https)
 
     @property
     def wants_fragment(self) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from litestar.testing import RequestFactory
 
-from bibliothek.settings import Settings
+from bibliothek.settings import Settings, load_settings
 from bibliothek.web.network import network_of, public_address
+from bibliothek.web.origin import behind_proxy
 from bibliothek.web.sign_in import NOBODY, Asker, Audience, NotForYou, SignInFirst, require
 from tests import make
-from tests.client import HOST
+from tests.client import HOST, Client
 from tests.conftest import Library
 
 MEMBER = Asker(member_id=1, role="member")
@@ -80,6 +82,29 @@ def test_over_https_the_cookie_is_bound_to_this_host(both: Library) -> None:
     assert "Domain" not in cookie
 
 
+def test_what_is_said_about_a_member_goes_over_https_alone(both: Library) -> None:
+    secure = replace(both.settings, base_url=f"https://{HOST}", trusted_proxy="testclient")
+    with both.database.writing() as db:
+        admin = make.admin(db)
+    for settings, is_secure in ((both.settings, False), (secure, True)):
+        with replace(both, settings=settings).client() as client:
+            client.sign_in(admin)
+            client.cookies.set("__Host-bibliothek", client.cookies["bibliothek"], domain=HOST)
+            answer = client.submit("/verwaltung/mitglieder/neu", False, name="Mitglied 7")
+            said = next(line for line in answer.headers.get_list("set-cookie") if line.startswith("gesagt="))
+            assert ("Secure" in said) is is_secure
+            shown = client.get(answer.headers["location"], headers={"cookie": f"{client_cookies(client)}; {said}"})
+            assert "Mitglied 7 ist jetzt Mitglied" in shown.text
+            (over,) = (line for line in shown.headers.get_list("set-cookie") if line.startswith("gesagt="))
+            assert "Max-Age=0" in over
+            assert ("Secure" in over) is is_secure
+
+
+def client_cookies(client: Client) -> str:
+    """A test client speaks http and holds secure cookies back; a browser would not, behind the proxy."""
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar if cookie.name != "gesagt")
+
+
 @pytest.mark.parametrize("value", ["", "x", "x" * 5000, "ä", "' OR 1=1 --"])
 def test_a_cookie_that_nobody_was_given_is_nobody(both: Library, value: str) -> None:
     with both.database.writing() as db:
@@ -125,6 +150,20 @@ def test_only_the_named_proxy_is_believed_and_only_its_own_entry(
 ) -> None:
     headers = {"x-forwarded-for": forwarded} if forwarded else {}
     assert network_of(request("127.0.0.1", **headers), Settings(trusted_proxy=proxy)) == network
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "::ffff:127.0.0.1", "::FFFF:7f00:1"])
+def test_a_proxy_is_known_by_its_ipv4_address_also_where_that_comes_as_ipv6(client: str, proxy: str) -> None:
+    settings = load_settings({"BIBLIOTHEK_TRUSTED_PROXY": proxy}, Path("/nowhere"))
+    assert behind_proxy(request(client), settings)
+    assert not behind_proxy(request("::ffff:127.0.0.2"), settings)
+    assert not behind_proxy(request("::1"), settings)
+
+
+@pytest.mark.parametrize("client", ["::1", "2001:db8::1"])
+def test_a_proxy_of_ipv6_is_known(client: str) -> None:
+    assert behind_proxy(request(client), Settings(trusted_proxy=client))
 
 
 @pytest.mark.parametrize(
