@@ -39,6 +39,9 @@ from bibliothek.web.visit import Kit
 
 AnyRequest = Request[Any, Any, Any]
 
+# In seconds. Longer than a look-up (8) takes: whoever still has the key then was killed, or has sent many mails.
+LONGEST_WAIT = 10.0
+
 
 class JsonRequest(Request[Any, Any, Any]):
     """A request whose body is JSON, or else the caller's mistake."""
@@ -97,6 +100,10 @@ class BadKey(Problem):
 
     def __init__(self) -> None:
         super().__init__(_("Ein Idempotency-Key hat 1 bis {n} Zeichen.", n=LONGEST_KEY))
+
+
+class KeyHeld(once.StillRunning):
+    """Another request has the key right now; so far nothing was done for this one."""
 
 
 class Replayed(Problem):
@@ -211,8 +218,7 @@ def _handler(
         executor = executor_for(given)
         if executor is None:
             return await sync_to_thread(work)
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)
+        return await _in_turn(executor, work)
 
     handler.__name__ = handler.__qualname__ = fn.__name__
     handler.__doc__ = fn.__doc__
@@ -223,6 +229,23 @@ def _handler(
         + [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     )
     return handler
+
+
+async def _in_turn(executor: ThreadPoolExecutor, work: Callable[[], Response[Any]]) -> Response[Any]:
+    """Do `work` in one of the executor's threads.
+
+    While another request has its key, it waits without holding a thread: eight that wait for what was killed would otherwise
+    keep everybody from donating.
+    """
+    give_up_at = time.monotonic() + LONGEST_WAIT
+    while True:
+        context = contextvars.copy_context()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)
+        except KeyHeld:
+            if time.monotonic() >= give_up_at:
+                raise
+            await asyncio.sleep(0.05)
 
 
 def _call(request: AnyRequest) -> Call:
@@ -295,13 +318,24 @@ def _ask_then_write(
         if replay:
             return replay
     try:
-        given = {**given, "asked": ask(call, **given)}
+        given = {**given, "asked": _asked(call, key, ask, given)}
         with call.kit.database.writing() as db, call.session(db):
             return _do(call, body, show, partial(fn, call, **_ordered(fn, given)))
     except BaseException:
         if key and call.claimed_at:
             with call.kit.database.writing() as db:
                 once.give_up(db, key, call.claimed_at)
+        raise
+
+
+def _asked(call: Call, key: once.Key | None, ask: Handler, given: dict[str, Any]) -> Any:
+    """What `ask` says. Where it refuses, that is the answer to this key."""
+    try:
+        return ask(call, **given)
+    except Problem as problem:
+        if key and call.claimed_at and problem.status < 500:
+            with call.kit.database.writing() as db:
+                _keep_refusal(call, db, key, call.claimed_at, problem)
         raise
 
 
@@ -321,12 +355,17 @@ def _do(call: Call, body: bytes, show: Show, do: Callable[[], Made]) -> Response
             made = do()
     except Problem as problem:
         if problem.status < 500:
-            refused = {"refused": seal(call.seed, problem_document(problem))}
-            once.finish(call.db, key, claimed_at, problem.status, refused)
+            _keep_refusal(call, call.db, key, claimed_at, problem)
             call.db.commit()
         raise
     once.finish(call.db, key, claimed_at, made.status, made.ids)
     return _json(show(call, made.ids), made.status)
+
+
+def _keep_refusal(call: Call, db: Session, key: once.Key, claimed_at: datetime, problem: Problem) -> None:
+    """The same request will be refused in the same words. Not for what may be over in a moment (5xx)."""
+    refused = {"refused": seal(call.seed, problem_document(problem))}
+    once.finish(db, key, claimed_at, problem.status, refused)
 
 
 def _ordered(fn: Handler, given: dict[str, Any]) -> dict[str, Any]:
@@ -334,19 +373,16 @@ def _ordered(fn: Handler, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _claim_before(call: Call, key: once.Key, show: Show) -> Response[Any] | None:
-    """Claim the key in a transaction of its own; wait while another request holds it. None: it is ours."""
-    give_up_at = time.monotonic() + once.RUNNING.total_seconds()
-    while time.monotonic() < give_up_at:
-        with call.kit.database.writing() as db, call.session(db):
-            now = call.kit.clock()
-            found = once.claim(db, key, now)
-            if found is None:
-                call.claimed_at = now
-                return None
-            if found.status is not None:
-                return _replay(call, found, show)
-        time.sleep(0.05)
-    raise once.StillRunning
+    """Claim the key in a transaction of its own. None: it is ours. Raises KeyHeld while another request has it."""
+    with call.kit.database.writing() as db, call.session(db):
+        now = call.kit.clock()
+        found = once.claim(db, key, now)
+        if found is None:
+            call.claimed_at = now
+            return None
+        if found.status is None:
+            raise KeyHeld
+        return _replay(call, found, show)
 
 
 def _replay(call: Call, found: once.Once, show: Show) -> Response[Any]:

@@ -17,6 +17,8 @@ from sqlalchemy import func, select
 from bibliothek import app as app_module
 from bibliothek.copies.actions import add_shelf
 from bibliothek.copies.models import Shelf
+from bibliothek.problems import Problem
+from bibliothek.web import calls, once
 from bibliothek.web.calls import Call, Made, read_call, write_call
 from bibliothek.web.once import KEPT, RUNNING, Once
 from bibliothek.web.sign_in import Audience
@@ -185,6 +187,47 @@ def test_a_request_that_slept_makes_nothing_when_another_has_taken_its_place(cli
     again = post(client, "long", "Romane", "k")
     assert (second[0].status_code, second[0].text) == (again.status_code, again.text)
     assert again.status_code == 201
+
+
+def refusal(status: int) -> Callable[[str], str]:
+    def refuse(name: str) -> str:
+        problem = Problem(f"{name} ist nirgends verzeichnet.", isbn=name)
+        problem.status = status
+        raise problem
+
+    return refuse
+
+
+def test_a_refusal_on_the_way_out_belongs_to_its_key_like_any_other(client: Client) -> None:
+    ON_THE_WAY[:] = [refusal(404)]
+    refused, other, again = (post(client, "long", name, "k") for name in ("Romane", "Comics", "Romane"))
+    assert (refused.status_code, refused.json()["isbn"]) == (404, "Romane")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    assert (again.status_code, again.json()) == (404, refused.json())
+
+
+def test_what_may_soon_be_over_may_be_tried_again(client: Client) -> None:
+    ON_THE_WAY[:] = [str.upper, refusal(503)]
+    assert [post(client, "long", "Romane", "k").status_code for _ in range(2)] == [503, 201]
+
+
+def test_retries_of_a_killed_request_are_told_to_wait_and_hold_nobody_up(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "LONGEST_WAIT", 2.0)
+    ON_THE_WAY[:] = [lambda _: 1 / 0]
+    with monkeypatch.context() as killed:
+        killed.setattr(once, "give_up", lambda *_: None)
+        post(client, "long", "Romane", "k")
+    with ThreadPoolExecutor(9) as pool:
+        retries = [pool.submit(post, client, "long", "Romane", "k") for _ in range(8)]
+        time.sleep(0.5)
+        start = time.monotonic()
+        assert post(client, "slow", "Comics", "another").status_code == 201
+        assert time.monotonic() - start < 1
+        answers = [retry.result() for retry in retries]
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "still-running")}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201])
