@@ -1,9 +1,13 @@
-"""Letters as people type them who do not have them on their keyboard: for the search of titles and of members alike."""
+"""What people type into a search, be it for titles, members or loans: letters that not every keyboard has, and how many."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Literal
+
+# More than anybody types into a search field; what comes after is not looked for.
+LONGEST_QUERY = 200
+MOST_WORDS = 12
 
 # Small letters that Unicode does not take apart (NFKD), in the spelling that people type instead: for `str.translate`.
 SPELLED = str.maketrans(

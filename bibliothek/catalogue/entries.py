@@ -16,15 +16,13 @@ import msgspec
 
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.words import both_spellings, fold, spellings, without_article
+from bibliothek.letters import LONGEST_QUERY, MOST_WORDS
 
 NAMED, TITLE, FILED, WHOLE, LANGUAGE = "~", "=", "^", "#", "@"
 JOINT = "_"
 # PostgreSQL takes words of 2046 bytes; a whole title as one term is cut long before.
 _LONGEST_WHOLE = 200
 
-# More than anybody types; what comes after is not looked for.
-_LONGEST_QUERY = 200
-_MOST_WORDS = 12
 _LONGEST_ISBN = 40
 # Fewer digits of an ISBN than these fit half the library, and take long to gather.
 _LEAST_DIGITS = 8
@@ -74,7 +72,7 @@ def _whole(words: list[str]) -> str:
 
 def wanted(q: str) -> Wanted | None:
     """Read what was typed. None when there is neither letter nor digit in it: that finds nothing."""
-    words = tuple(spellings(typed_isbn(q) or q[:_LONGEST_QUERY])[:_MOST_WORDS])
+    words = tuple(spellings(typed_isbn(q) or q[:LONGEST_QUERY])[:MOST_WORDS])
     if not words:
         return None
     bare = [word[0] for word in words]

@@ -17,14 +17,12 @@ from bibliothek.catalogue.words import fold
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import UnknownCopy, copy_code
 from bibliothek.lending.models import Borrower, Loan
+from bibliothek.letters import LONGEST_QUERY, MOST_WORDS
 from bibliothek.members.models import Member
 from bibliothek.members.rules import folded
 
 # In these states a copy can be lent when nobody has it.
 LENDABLE = ("intake", "active")
-# More than anybody types into a search field.
-LONGEST_QUERY = 200
-MOST_WORDS = 12
 
 
 class Availability(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek.db import LARGEST_ID, Instant
 from bibliothek.i18n import _
+from bibliothek.letters import LONGEST_QUERY, MOST_WORDS
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
 from bibliothek.members.rules import clean_name, folded
 from bibliothek.problems import Invalid, NotFound
@@ -150,12 +151,12 @@ def count_members(db: Session, q: str = "") -> int:
 
 def _matching(query: Select[Any], q: str) -> Select[Any]:
     # No name holds what cannot be seen, and PostgreSQL refuses to look for some of it.
-    q = clean_name(q)
+    q = clean_name(q[:LONGEST_QUERY])
     wanted = folded(q)
     if not wanted:
         return query
     # Every word somewhere in the name, in any order: people are listed as "Vorname Nachname" and the other way round.
-    in_name = [Member.sort_name.contains(word, autoescape=True) for word in wanted.split()]
+    in_name = [Member.sort_name.contains(word, autoescape=True) for word in wanted.split()[:MOST_WORDS]]
     return query.where(and_(*in_name) | Member.email.contains(q.lower(), autoescape=True))
 
 
