@@ -82,18 +82,18 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
 
     Raises BadSetting with a plain sentence at the first value that cannot be used.
     """
-    given = {**_dotenv((folder or Path.cwd()) / ".env"), **(os.environ if environ is None else environ)}
-    values = {name[len(PREFIX) :].lower(): value for name, value in given.items() if name.startswith(PREFIX)}
-    values = _with_secret_files(values)
-    values = {name: value.strip() for name, value in values.items() if value.strip()}
+    beneath, above = _dotenv((folder or Path.cwd()) / ".env"), os.environ if environ is None else environ
+    # An empty variable of the environment takes back what `.env` says.
+    given = {name: value for name, value in {**_given(beneath), **_given(above)}.items() if value}
     known = set(Settings.__dataclass_fields__)
-    for name in sorted(values.keys() - known):
+    for name in sorted(given.keys() - known):
         # A typing error would otherwise stay unseen; refusing to start for a left-over variable would be too much.
         log.warning(
             "%s%s kennt Bibliothek nicht. Stimmt die Schreibweise? Siehe docs/operator.md.", PREFIX, name.upper()
         )
-        del values[name]
-    read: dict[str, Any] = {name: _READ.get(name, _text)(name, value) for name, value in values.items()}
+        del given[name]
+    values = {name: _content(name, value) if isinstance(value, Path) else value for name, value in given.items()}
+    read: dict[str, Any] = {name: _READ.get(name, _text)(name, value) for name, value in values.items() if value}
     return Settings(**read)
 
 
@@ -134,30 +134,55 @@ def _make_key_file(file: Path) -> None:
 
 
 def _dotenv(file: Path) -> dict[str, str]:
-    """The NAME=value lines of a `.env` file; quotes around a value and lines starting with # are taken off."""
+    """The NAME=value lines of a `.env` file, without quotes and comments."""
     if not file.is_file():
         return {}
+    try:
+        # Some editors put a byte order mark in front, which is no part of the first name.
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadSetting(f"{file} ist nicht in UTF-8 gespeichert. Speichere die Datei in UTF-8.") from error
     pairs = {}
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not name.startswith("#"):
-            value = value.strip()
-            quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
-            pairs[name.strip()] = value[1:-1] if quoted else value
+            pairs[name.strip()] = _dotenv_value(value)
     return pairs
 
 
-def _with_secret_files(values: dict[str, str]) -> dict[str, str]:
-    """`…_FILE` names a file that holds the value, as container engines hand secrets over."""
-    read = dict(values)
+_QUOTED = re.compile(r"""\s*(["'])(.*?)\1\s*(?:#.*)?""")
+
+
+def _dotenv_value(text: str) -> str:
+    """Only after a space does # begin a comment, as for docker compose: it may stand in a password."""
+    quoted = _QUOTED.fullmatch(text)
+    return quoted[2] if quoted else re.sub(r"\s#.*", "", text).strip()
+
+
+def _given(source: Mapping[str, str]) -> dict[str, str | Path]:
+    """What one source says about each setting: its value, or from NAME_FILE the file that holds it.
+
+    Source by source, so that a NAME of the environment wins over a NAME_FILE in `.env`. An empty NAME_FILE says nothing.
+    """
+    values = {name[len(PREFIX) :].lower(): value.strip() for name, value in source.items() if name.startswith(PREFIX)}
+    given: dict[str, str | Path] = {name: value for name, value in values.items() if not name.endswith("_file")}
     for name, path in values.items():
-        if name.endswith("_file"):
-            try:
-                read[name.removesuffix("_file")] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise BadSetting(f"{PREFIX}{name.upper()}: {path} lässt sich nicht lesen ({error}).") from error
-            del read[name]
-    return read
+        setting = name.removesuffix("_file")
+        if setting == name or not path:
+            continue
+        if given.get(setting):
+            variable = PREFIX + setting.upper()
+            raise BadSetting(f"{variable} und {variable}_FILE sind beide gesetzt. Gebraucht wird nur eins von beiden.")
+        given[setting] = Path(path)
+    return given
+
+
+def _content(name: str, file: Path) -> str:
+    """The value that container engines hand over as a file."""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise BadSetting(f"{PREFIX}{name.upper()}_FILE: {file} lässt sich nicht lesen ({error}).") from error
 
 
 def _bad(name: str, value: str, wanted: str) -> BadSetting:
@@ -169,7 +194,10 @@ def _text(name: str, value: str) -> str:
 
 
 def _folder(name: str, value: str) -> Path:
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise _bad(name, value, "ein Ordner; das Heimatverzeichnis, das die Tilde meint, gibt es hier nicht") from error
 
 
 def _port(name: str, value: str) -> int:

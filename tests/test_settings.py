@@ -62,6 +62,7 @@ def test_a_source_can_be_switched_off(tmp_path: Path) -> None:
         ("DATABASE_URL", "postgresql://name:geheim@x:port/y", "lesbar"),
         ("MAIL_FROM", "Bücherei am Hof", "eine E-Mail-Adresse wie"),
         ("SECRET_KEY_FILE", "/gibt/es/nicht", "lässt sich nicht lesen"),
+        ("DATA", "~gibt-es-nicht/x", "das Heimatverzeichnis"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(tmp_path: Path, name: str, value: str, said: str) -> None:
@@ -95,3 +96,67 @@ def test_a_key_file_without_a_whole_key_is_refused_and_left_alone(tmp_path: Path
         ensure_secret_key(Settings(data=tmp_path))
     assert str(file) in str(caught.value)
     assert file.read_bytes() == content
+
+
+def test_the_environment_wins_over_a_file_that_env_names(tmp_path: Path) -> None:
+    (tmp_path / "lang").write_text("en\n")
+    (tmp_path / ".env").write_text(f"BIBLIOTHEK_LANGUAGE_FILE={tmp_path / 'lang'}\nBIBLIOTHEK_HOST=0.0.0.0\n")
+    assert load(tmp_path).language == "en"
+    assert load(tmp_path, LANGUAGE="de").language == "de"
+    (tmp_path / "lang").unlink()
+    assert load(tmp_path, LANGUAGE="de").language == "de"
+
+
+def test_a_file_that_the_environment_names_wins_over_env(tmp_path: Path) -> None:
+    (tmp_path / "lang").write_text("en\n")
+    (tmp_path / ".env").write_text("BIBLIOTHEK_LANGUAGE=de\n")
+    assert load(tmp_path, LANGUAGE_FILE=str(tmp_path / "lang")).language == "en"
+
+
+def test_a_value_and_a_file_of_the_same_name_in_one_place_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "lang").write_text("en\n")
+    with pytest.raises(BadSetting, match="BIBLIOTHEK_LANGUAGE und BIBLIOTHEK_LANGUAGE_FILE sind beide gesetzt"):
+        load(tmp_path, LANGUAGE="de", LANGUAGE_FILE=str(tmp_path / "lang"))
+    assert load(tmp_path, LANGUAGE="", LANGUAGE_FILE=str(tmp_path / "lang")).language == "en"
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_file_variable_says_nothing(tmp_path: Path, empty: str) -> None:
+    (tmp_path / ".env").write_text("BIBLIOTHEK_LANGUAGE=en\n")
+    assert load(tmp_path, LANGUAGE_FILE=empty, SMTP_URL_FILE=empty).language == "en"
+    assert load(tmp_path, LANGUAGE_FILE=empty, LANGUAGE="de").language == "de"
+
+
+def test_an_empty_variable_takes_back_what_env_says(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BIBLIOTHEK_DATABASE_URL_FILE=/gibt/es/nicht\nBIBLIOTHEK_LANGUAGE=en\n")
+    settings = load(tmp_path, DATABASE_URL="", LANGUAGE="")
+    assert (settings.database_url, settings.language) == (None, "de")
+
+
+@pytest.mark.parametrize(
+    ("line", "host"),
+    [
+        ("BIBLIOTHEK_HOST=::1 # nur hier", "::1"),
+        ("BIBLIOTHEK_HOST=::1\t#nur hier", "::1"),
+        ("BIBLIOTHEK_HOST='::1' # nur 'hier'", "::1"),
+        ('BIBLIOTHEK_HOST = "::1"# nur hier', "::1"),
+        ("BIBLIOTHEK_HOST= # noch offen", "127.0.0.1"),
+        ("BIBLIOTHEK_HOST=a#b", "a#b"),
+        ('BIBLIOTHEK_HOST="a #b"', "a #b"),
+        ('BIBLIOTHEK_HOST="a', '"a'),
+    ],
+)
+def test_a_comment_in_an_env_file_is_no_part_of_a_value(tmp_path: Path, line: str, host: str) -> None:
+    (tmp_path / ".env").write_text(line + "\n")
+    assert load(tmp_path).host == host
+
+
+def test_an_env_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BIBLIOTHEK_PORT=8080\r\n", encoding="utf-8-sig")
+    assert load(tmp_path).port == 8080
+
+
+def test_an_env_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BIBLIOTHEK_MAIL_FROM=Bücherei <b@example.org>\n", encoding="latin-1")
+    with pytest.raises(BadSetting, match=r"\.env ist nicht in UTF-8"):
+        load(tmp_path)
