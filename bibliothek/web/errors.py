@@ -35,7 +35,8 @@ class Unavailable(Problem):
         super().__init__(
             _(
                 "Die Bibliothek kann gerade nicht auf ihre Daten zugreifen. Es ist nichts geändert. Versuche es gleich noch einmal."
-            )
+            ),
+            retry_after=5,
         )
 
 
@@ -63,7 +64,7 @@ def on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
 def on_http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """Litestar's own refusals: no such address, wrong method, a body that does not fit."""
     speak(request, request.app.state.kit)
-    refusal = _not_for_asker(request) if is_api(request) else None
+    refusal = _not_for_asker(request, error.status_code) if is_api(request) else None
     if refusal:
         return answer(request, refusal)
     status = 422 if isinstance(error, ValidationException) else error.status_code
@@ -74,13 +75,13 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     return answer(request, problem, error.headers)
 
 
-def _not_for_asker(request: AnyRequest) -> Problem | None:
+def _not_for_asker(request: AnyRequest, status: int) -> Problem | None:
     """The refusal for whoever may not make this call at all.
 
-    Litestar reads parameters and body before our code runs: without this, somebody without a token would be told what is
-    wrong with their body instead of 401. Asked only once something is wrong, so that good calls cost nothing.
+    Litestar reads address, parameters and body before our code runs: without this, somebody without a token would be told
+    what is wrong with them instead of 401. Asked only once something is wrong, so that good calls cost nothing.
     """
-    audience = request.route_handler.opt.get("audience") if "route_handler" in request.scope else None
+    audience = _audience(request, status)
     if not isinstance(audience, Audience):
         return None
     kit: Kit = request.app.state.kit
@@ -96,11 +97,19 @@ def _not_for_asker(request: AnyRequest) -> Problem | None:
     return None
 
 
+def _audience(request: AnyRequest, status: int) -> Any:
+    """Whom the call is for. What is no call (404, 405) is still told only to those who have a token."""
+    if "route_handler" in request.scope:
+        return request.route_handler.opt.get("audience")
+    is_in_api = f"{request.scope['path']}/".startswith("/api/v1/")
+    return Audience.TOKENS if is_in_api and status in (404, 405) else None
+
+
 def on_database_error(request: AnyRequest, error: OperationalError | PoolTimeout) -> Response[Any]:
     speak(request, request.app.state.kit)
     # Only the driver's words: the statement's parameters may name people.
     log.error("database: %s", getattr(error, "orig", error))
-    return answer(request, Unavailable(), {"retry-after": "5"})
+    return answer(request, Unavailable())
 
 
 def on_odd_file_name(request: AnyRequest, error: Exception) -> Response[Any]:

@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
+from bibliothek import app as app_module
 from tests import make
 from tests.client import Client
 from tests.conftest import Library
@@ -66,6 +69,39 @@ def test_a_bad_query_is_only_explained_to_who_may_call(library: Library, address
         assert client.get(address).status_code == 401
         assert client.with_token("kiosk").get(address).status_code == 403
         assert client.with_token("librarian").get(address).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "", 404),
+        ("GET", "/nope", 404),
+        ("GET", "/titles/abc", 404),
+        ("DELETE", "/members/abc", 404),
+        ("PUT", "/titles", 405),
+    ],
+)
+def test_what_is_no_call_is_only_told_to_who_has_a_token(library: Library, method: str, path: str, status: int) -> None:
+    with library.client() as client:
+        unknown = client.request(method, f"/api/v1{path}")
+        known = client.with_token("kiosk").request(method, f"/api/v1{path}")
+    assert (unknown.status_code, unknown.json()["code"]) == (401, "sign-in-first")
+    assert unknown.headers["www-authenticate"] == "Bearer"
+    assert (known.status_code, known.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_a_bad_call_while_the_database_is_away_hears_when_to_ask_again(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_db: Session, _token: str) -> None:
+        raise OperationalError("SELECT", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(app_module, "token_asks", away)
+    with library.client() as client:
+        client.headers["authorization"] = "Bearer x"
+        answers = [client.get("/api/v1/titles"), client.get("/api/v1/titles?page=0")]
+    said = {(answer.status_code, answer.json()["code"], answer.headers.get("retry-after")) for answer in answers}
+    assert said == {(503, "unavailable", "5")}
 
 
 def test_a_member_s_cookie_opens_no_call(library: Library) -> None:
