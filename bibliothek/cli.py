@@ -63,8 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. What went wrong stands on stderr, in one line."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not _is_text("".join(given)):
+        return _say("Der Befehl enthält Zeichen, die nicht lesbar sind. Gebraucht wird UTF-8.", 1)
     try:
-        result = cli.main(list(arguments) if arguments is not None else None, "bibliothek", standalone_mode=False)
+        result = cli.main(given, "bibliothek", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
@@ -80,6 +83,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _say(str(error), 1)
     except OSError as error:
         return _say(f"{error.filename or 'Der Rechner meldet'}: {error.strerror or error}", 1)
+
+
+def _is_text(given: str) -> bool:
+    """False for bytes that Python could not decode: no database keeps them, and no terminal shows them."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _say(text: str, code: int) -> int:
@@ -216,8 +228,8 @@ def member_add(name: str, email: str | None, role: str) -> None:
             made = actions.add_member(db, name, email, role, now)
             card = actions.new_card(db, made, now)
             link = sign_in.new_link(db, made, now)
-        click.echo(f"card: {card}")
-        click.echo(f"link: {rules.sign_in_address(library.settings.base_url, link)}")
+            # Within the transaction: what cannot be printed is not kept, for nobody could see it again.
+            click.echo(f"card: {card}\nlink: {rules.sign_in_address(library.settings.base_url, link)}")
 
 
 @member.command("link", help="Eine Anmelde-Adresse ausgeben, einmal und 10 Minuten gültig.")
@@ -232,7 +244,7 @@ def member_link(email: str) -> None:
             if found is None:
                 raise queries.UnknownAddress
             link = sign_in.new_link(db, found, datetime.now(UTC))
-        click.echo(rules.sign_in_address(library.settings.base_url, link))
+            click.echo(rules.sign_in_address(library.settings.base_url, link))
 
 
 @cli.group(help="Schlüssel für die JSON-Schnittstelle.")
@@ -250,7 +262,8 @@ def token_add(name: str, role: str) -> None:
 
         with library.database.writing() as db:
             made = add_token(db, name, role, datetime.now(UTC))
-        click.echo(made)
+            # Within the transaction, as in member_add.
+            click.echo(made)
 
 
 # ---- remind ----

@@ -77,7 +77,8 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that waits for browsers from now on: nobody who reads our greeting comes too early. Raises Failed."""
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # What can be no name at all is refused before anybody is asked (IDNA: an empty or a too long part).
         raise Failed(f"Die Adresse {host} gibt es auf diesem Rechner nicht.") from error
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -238,9 +238,60 @@ def test_a_port_in_use_is_one_line(
     assert not (tmp_path / "data").exists()
 
 
-def test_an_address_of_another_machine_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["serve", "--host", "203.0.113.1"]) == 1
+@pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "x" * 70])
+def test_an_address_that_is_not_ours_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    assert cli.run(["serve", "--host", host]) == 1
     one_line(capsys.readouterr().err)
+    monkeypatch.setenv("BIBLIOTHEK_HOST", host)
+    assert cli.run(["serve"]) == 1
+    one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["member", "link", "\udcff"],
+        ["member", "add", "--name", "\udcff", "--role", "member"],
+        ["token", "add", "--name", "\udcff", "--role", "kiosk"],
+        ["serve", "--host", "\udcff"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_what_is_no_text_is_refused_in_one_line(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run(*arguments) == 1
+    assert "nicht lesbar" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a file on a full disk")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["member", "add", "--name", "Mitglied 1", "--role", "member"],
+        ["member", "link", "da@example.org"],
+        ["token", "add", "--name", "Programm", "--role", "kiosk"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_what_could_not_be_printed_is_not_kept(
+    both: Library, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with both.database.writing() as db:
+        make.member(db, email="da@example.org")
+    full = open("/dev/full", "w")  # noqa: SIM115 (closing it fails, too)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        assert run(*arguments) == 1
+    with pytest.raises(OSError, match="space"):
+        full.close()
+    one_line(capsys.readouterr().err)
+    with both.database.reading() as db:
+        assert len(db.scalars(select(Member)).all()) == 1
+        for kept in (Card, SignIn, ApiToken):
+            assert db.scalars(select(kept)).all() == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(
