@@ -12,6 +12,7 @@ import msgspec
 
 from bibliothek import codes
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
+from bibliothek.catalogue.relators import RELATORS
 from bibliothek.i18n import N_, _
 from bibliothek.letters import normalized
 from bibliothek.problems import Invalid
@@ -25,7 +26,6 @@ MOST_SUBJECTS = 100
 LAST_YEAR = 2999
 MOST_PAGES = 99_999
 
-_ROLE = re.compile(r"[a-z]{3}")
 _LANGUAGE = re.compile(r"[a-z]{2}")
 # Spaces that cannot be seen, soft hyphens and signs that turn the direction of what follows: no title needs them.
 _UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -91,7 +91,7 @@ class BadRole(Invalid):
     code = "bad-role"
 
     def __init__(self) -> None:
-        super().__init__(_("Die Rolle ist ein Kürzel aus drei Buchstaben, zum Beispiel aut, edt, trl oder ill."))
+        super().__init__(_("Die Rolle ist ein MARC-Kürzel aus drei Buchstaben, zum Beispiel aut, edt, trl oder ill."))
 
 
 class BadIsbn(Invalid):
@@ -238,7 +238,7 @@ def _persons(persons: Iterable[Person]) -> tuple[Person, ...]:
 
 def _role(role: str) -> str:
     clean = one_line(role).lower() or "aut"
-    if not _ROLE.fullmatch(clean):
+    if clean not in RELATORS:
         raise BadRole
     return clean
 

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bibliothek.catalogue.fields import Person
+from bibliothek.catalogue.relators import RELATORS
 from bibliothek.catalogue.rules import LONGEST_NAME, MOST_PERSONS
 from bibliothek.lookup.isbd import shown, without_stop
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pymarc import Field, Record
 
 # Who published, supervised or granted a degree is not who made the book.
-_NOT_MAKERS = {"pbl", "dgs", "dgg", "prt", "dst"}
+NOT_MAKERS = {"pbl", "dgs", "dgg", "prt", "dst"}
 # Roles that say next to nothing: another role of the same person goes before them.
 _VAGUE = {"oth", "ctb", "prf"}
 _ROLE = re.compile(r"(?:.*/)?([a-z]{3})")
@@ -51,29 +52,31 @@ def contributors(record: Record) -> tuple[Person, ...]:
         # A name with a title ($t) is a work, not a person.
         if not field.get_subfields("t")
         and (name := _name(field))
-        and (role := _role(field) or _role_stated(name, stated) or _usual_role(field)) not in _NOT_MAKERS
+        and (role := _role(field) or _role_stated(name, stated) or _usual_role(field)) not in NOT_MAKERS
     ]
     # DNB enters an institute that "did something" in 110 and the author behind it in 700.
     named.sort(key=lambda pair: not pair[0].tag.endswith("00") and pair[1].role in _VAGUE)
     found = [person for _field, person in named]
-    return _telling(found or stated)[:MOST_PERSONS]
+    return telling(found or stated)
 
 
-def _telling(persons: list[Person]) -> tuple[Person, ...]:
+def telling(persons: list[Person]) -> tuple[Person, ...]:
     """Without doubles, and without a vague role of somebody who has another."""
     clear = {person.name for person in persons if person.role not in _VAGUE}
     kept = (person for person in persons if person.role not in _VAGUE or person.name not in clear)
-    return tuple(dict.fromkeys(kept))
+    return tuple(dict.fromkeys(kept))[:MOST_PERSONS]
 
 
 def _role(field: Field) -> str | None:
-    """$4, else what the first words of $e mean."""
+    """$4, else what the first words of $e mean; a code that is none says only that somebody took part."""
     codes = [found.group(1) for text in field.get_subfields("4") if (found := _ROLE.fullmatch(text.strip().lower()))]
-    telling = next((code for code in codes if code not in _VAGUE), None)
-    if telling or codes:
-        return telling or codes[0]
+    known = [code for code in codes if code in RELATORS]
+    telling = next((code for code in known if code not in _VAGUE), None)
+    if known:
+        return telling or known[0]
     words = " ".join(field.get_subfields("e")).strip(" .,").lower()
-    return next((role for word, role in _ROLE_WORDS.items() if words.startswith(word)), None)
+    said = next((role for word, role in _ROLE_WORDS.items() if words.startswith(word)), None)
+    return said or ("ctb" if codes else None)
 
 
 def _role_stated(name: str, stated: list[Person]) -> str | None:

@@ -134,6 +134,7 @@ def test_signs_of_other_scripts_and_emoji_are_kept(db: Session) -> None:
         ({"contributors": (Person("x" * 301, "aut"),)}, TooLong),
         ({"contributors": tuple(Person(f"P{n}", "aut") for n in range(101))}, TooMany),
         ({"contributors": (Person("X", "author"),)}, BadRole),
+        ({"contributors": (Person("X", "zzz"),)}, BadRole),
         ({"series": tuple(Part(f"R{n}") for n in range(21))}, TooMany),
         ({"isbns": ("9783499227850",)}, BadIsbn),
         ({"isbns": ("keine",)}, BadIsbn),

@@ -282,6 +282,8 @@ def test_persons_come_in_order_with_their_roles() -> None:
         (field("100", "a Hildegard", "c von Bingen, Heilige", "4 aut", ind="0 "), Person("Hildegard von Bingen", "aut")),
         (field("100", "a Franziskus", "b I.", "c Papst", "4 aut", ind="0 "), Person("Franziskus I., Papst", "aut")),
         (field("700", "a Adam, Theo", "4 oth", "4 prf", "4 sng", ind="1 "), Person("Adam, Theo", "sng")),
+        (field("700", "a Adam, Theo", "4 zzz", "4 sng", ind="1 "), Person("Adam, Theo", "sng")),
+        (field("100", "a Adam, Theo", "4 zzz", ind="1 "), Person("Adam, Theo", "ctb")),
         (field("110", "a Dresden", "b Stadtmuseum", "4 isb"), Person("Dresden. Stadtmuseum", "isb")),
         (field("710", "a Institut", "g Moskau", "4 oth"), Person("Institut (Moskau)", "oth")),
     ],
