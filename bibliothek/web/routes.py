@@ -159,8 +159,7 @@ def _write(
         return respond(visit, refusal)
     try:
         with visit.kit.database.writing() as db:
-            answer = _once(visit, db) or _with_session(fn, visit, db, given)
-            _remember(visit, db, answer)
+            answer = _once(visit, db) or _first(fn, visit, db, given)
     except Problem as problem:
         answer = _again(again, visit, problem, given)
     return respond(visit, answer)
@@ -179,13 +178,16 @@ def _once(visit: Visit, db: Session) -> Answer | None:
     return Redirect((found.made or {}).get("to", "/")) if found else None
 
 
-def _remember(visit: Visit, db: Session, answer: Answer) -> None:
+def _first(fn: Handler, visit: Visit, db: Session, given: dict[str, Any]) -> Answer:
+    """Do it, and remember where it led."""
+    answer = _with_session(fn, visit, db, given)
     key = _once_key(visit)
     if key and isinstance(answer, Redirect):
         once.finish(db, key, visit.now, 303, {"to": answer.to})
     elif key:
         # A page was shown, not a thing done: the form may be sent again.
         once.give_up(db, key, visit.now)
+    return answer
 
 
 def _errand(
