@@ -3,8 +3,13 @@
 PYTHON ?= python3
 # HOST and PORT win over BIBLIOTHEK_HOST and BIBLIOTHEK_PORT.
 ADDRESS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
-# The link that `demo` prints leads to where `serve` listens.
-DEMO = BIBLIOTHEK_DATA=demo-data $(if $(PORT),BIBLIOTHEK_BASE_URL=$(or $(BIBLIOTHEK_BASE_URL),http://localhost:$(PORT)))
+# What `.env` says about the real library must not reach the demo: neither its database nor its address, and no mail goes out.
+# What make itself is told, on its command line or by the environment, counts: where to listen, and where links lead.
+DEMO_PORT = $(or $(PORT),$(BIBLIOTHEK_PORT),8000)
+DEMO = BIBLIOTHEK_DATA=demo-data BIBLIOTHEK_DATABASE_URL= BIBLIOTHEK_SMTP_URL= \
+	BIBLIOTHEK_HOST=$(or $(HOST),$(BIBLIOTHEK_HOST),127.0.0.1) BIBLIOTHEK_PORT=$(DEMO_PORT) \
+	BIBLIOTHEK_BASE_URL=$(or $(BIBLIOTHEK_BASE_URL),http://localhost:$(DEMO_PORT)) \
+	$(foreach name,DATA DATABASE_URL SMTP_URL HOST PORT BASE_URL,BIBLIOTHEK_$(name)_FILE=)
 VENV := .venv
 BIN := $(VENV)/bin
 # Never fetch an interpreter; use the one that is here.

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
@@ -10,6 +15,7 @@ from sqlalchemy.orm import Session
 from bibliothek.kiosk.actions import enrol
 from bibliothek.members.actions import add_token
 from bibliothek.operations.demo import NotEmpty, fill, holds_data
+from bibliothek.settings import Settings, load_settings
 from tests import make
 
 DATA: dict[str, Callable[[Session], object]] = {
@@ -42,3 +48,72 @@ def test_an_admin_alone_is_no_data_and_stays_the_only_one(db: Session) -> None:
     assert not holds_data(db)
     assert fill(db, make.NOW, make.TODAY) is admin
     assert holds_data(db)
+
+
+REAL = {
+    "BIBLIOTHEK_DATA": "echt",
+    "BIBLIOTHEK_DATABASE_URL": "postgresql://name@127.0.0.1/echt",
+    "BIBLIOTHEK_SMTP_URL": "smtps://mail.example.org",
+    "BIBLIOTHEK_MAIL_FROM": "echt@example.org",
+}
+
+
+def of_make_demo(folder: Path, *arguments: str, **environ: str) -> list[Settings]:
+    """The settings that each command of `make demo` would read in this folder. Nothing is run."""
+    make_, house = shutil.which("make"), Path(__file__).parents[2]
+    assert make_
+    plain = {name: value for name, value in os.environ.items() if name == "PATH"}
+    said = subprocess.run(
+        [make_, "-n", "-f", str(house / "Makefile"), "demo", *arguments],
+        cwd=folder,
+        env={**plain, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    commands = [shlex.split(line) for line in said.splitlines() if "bin/bibliothek " in line]
+    assert [command[command.index(".venv/bin/bibliothek") + 1] for command in commands] == ["demo", "serve"]
+    given = [dict(part.split("=", 1) for part in command if part.startswith("BIBLIOTHEK_")) for command in commands]
+    return [load_settings({**environ, **variables}, folder) for variables in given]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder in which `make` has been before."""
+    for name in ("pyproject.toml", "uv.lock", ".venv/.can-run"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("by", ["the environment", "files in the environment", ".env", "files in .env"])
+def test_make_demo_keeps_away_from_the_real_library(folder: Path, by: str) -> None:
+    real = REAL
+    if by.startswith("files"):
+        for name, value in REAL.items():
+            (folder / name).write_text(value)
+        real = {f"{name}_FILE": str(folder / name) for name in REAL}
+    if by.endswith(".env"):
+        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in real.items()))
+        real = {}
+    for settings in of_make_demo(folder, **real):
+        assert settings.sqlite_file == Path("demo-data/bibliothek.sqlite")
+        assert not settings.mail_is_possible
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "port", "base_url"),
+    [
+        ([], {}, 8000, "http://localhost:8000"),
+        (["PORT=9000"], {}, 9000, "http://localhost:9000"),
+        ([], {"BIBLIOTHEK_PORT": "9000"}, 9000, "http://localhost:9000"),
+        (["BIBLIOTHEK_BASE_URL=https://demo.example.org"], {}, 8000, "https://demo.example.org"),
+        ([], {"BIBLIOTHEK_BASE_URL": "https://demo.example.org", "PORT": "9000"}, 9000, "https://demo.example.org"),
+    ],
+)
+def test_links_of_make_demo_lead_to_the_demo(
+    folder: Path, arguments: list[str], environ: dict[str, str], port: int, base_url: str
+) -> None:
+    (folder / ".env").write_text("BIBLIOTHEK_BASE_URL=https://echt.example.org\nBIBLIOTHEK_PORT=8001\n")
+    for settings in of_make_demo(folder, *arguments, **environ):
+        assert (settings.port, settings.base_url) == (port, base_url)
