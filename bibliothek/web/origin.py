@@ -80,13 +80,13 @@ def https_is_missing(request: ASGIConnection[Any, Any, Any, Any], settings: Sett
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-async def check_origin(request: Request[Any, Any, Any]) -> None:
-    """Before every request. The API is left out: it reads no session cookie, so there is nothing to ride on.
-
 def is_api(request: ASGIConnection[Any, Any, Any, Any]) -> bool:
     """Whether a program asks, or a browser."""
     return str(request.scope["path"]).startswith("/api/")
 
+
+async def check_origin(request: Request[Any, Any, Any]) -> None:
+    """Before every request. The API is left out: it reads no session cookie, so there is nothing to ride on.
 
     Async although it waits for nothing: Litestar would send a plain function to a thread, with every request. Not a guard,
     for each of which it copies the handler.
