@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from bibliothek import __version__
 from bibliothek.catalogue import api as catalogue_api
 from bibliothek.catalogue import pages as catalogue_pages
+from bibliothek.catalogue.fields import Part, TitleFields
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word
 from bibliothek.copies import api as copies_api
 from bibliothek.copies import pages as copies_pages
@@ -53,6 +54,7 @@ from bibliothek.reminders import pages as reminders_pages
 from bibliothek.settings import Settings, ensure_secret_key
 from bibliothek.tokens import hashed
 from bibliothek.web import once
+from bibliothek.web.description import AlwaysThere
 from bibliothek.web.errors import HANDLERS, on_odd_file_name
 from bibliothek.web.origin import check_origin
 from bibliothek.web.sign_in import NOBODY, Asker, Audience
@@ -112,6 +114,7 @@ def create_app(
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"token": []}],
         ),
+        plugins=[AlwaysThere(TitleFields, Part)],
         request_max_body_size=MAX_BODY,
         state=State({"kit": kit}),
         logging_config=None,

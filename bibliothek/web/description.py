@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
 from msgspec import UNSET, UnsetType
 
 LONGEST_KEY = 200
@@ -49,6 +52,30 @@ def already_so(answer: type[msgspec.Struct]) -> dict[int, ResponseSpec]:
 
 def _answer(container: type[msgspec.Struct], description: str, media_type: str) -> ResponseSpec:
     return ResponseSpec(container, description=description, media_type=media_type, generate_examples=False)
+
+
+class AlwaysThere(OpenAPISchemaPlugin):
+    """Describes Structs that only go out: every member is there, null or empty where nothing is known.
+
+    Their defaults are for our own code. Litestar takes them for what a caller may leave out, and clients generated from that
+    would have to reckon with members that are missing.
+    """
+
+    def __init__(self, *structs: type[msgspec.Struct]) -> None:
+        self.structs = structs
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        """Whether it is one of the structs, or made from one."""
+        return not field_definition.is_union and field_definition.is_subclass_of(self.structs)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        """All members, all of them required."""
+        hints = field_definition.get_type_hints(include_extras=True, resolve_generics=True)
+        members = {name: FieldDefinition.from_annotation(hint, name=name) for name, hint in hints.items()}
+        described: Schema = schema_creator.create_component_schema(
+            field_definition, required=sorted(members), property_fields=members
+        )
+        return described
 
 
 KEY = Parameter(
