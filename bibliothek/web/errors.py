@@ -99,10 +99,9 @@ def _not_for_asker(request: AnyRequest, status: int) -> Problem | None:
 
 def _audience(request: AnyRequest, status: int) -> Any:
     """Whom the call is for. What is no call (404, 405) is still told only to those who have a token."""
-    if "route_handler" in request.scope:
-        return request.route_handler.opt.get("audience")
-    is_in_api = f"{request.scope['path']}/".startswith("/api/v1/")
-    return Audience.TOKENS if is_in_api and status in (404, 405) else None
+    declared = request.route_handler.opt.get("audience") if "route_handler" in request.scope else None
+    is_no_call = status in (404, 405) and f"{request.scope['path']}/".startswith("/api/v1/")
+    return declared or (Audience.TOKENS if is_no_call else None)
 
 
 def on_database_error(request: AnyRequest, error: OperationalError | PoolTimeout) -> Response[Any]:
