@@ -18,14 +18,16 @@ from bibliothek.catalogue.models import Contributor, SeriesPart, Title
 from bibliothek.catalogue.queries import Found, Sort, TitleRow
 from bibliothek.catalogue.rules import is_language, one_line
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word, turned
+from bibliothek.codes import holds_card
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import MisreadCode, UnknownShelf, copies_of, shelf_by
+from bibliothek.i18n import _
 from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loans_of, on_loan
 from bibliothek.lending.rules import is_overdue
 from bibliothek.members.rules import sort_name
 from bibliothek.web.routes import page
 from bibliothek.web.sign_in import Audience
-from bibliothek.web.visit import Answer, Page, Visit
+from bibliothek.web.visit import Answer, Visit
 
 PER_PAGE = 20
 ON_THE_WALL = 18
@@ -128,7 +130,7 @@ def catalogue(
     sprache: FromQuery[str] = "",
     sortierung: FromQuery[str] = "",
     seite: FromQuery[str] = "1",
-) -> Page:
+) -> Answer:
     """Titles that fit, page by page. Whatever the address says, the nearest sensible list is shown."""
     search = Search(
         one_line(q),
@@ -137,6 +139,10 @@ def catalogue(
         sprache if is_language(sprache) else "",
         sortierung if sortierung in SORTS else "",
     )
+    if holds_card(q):
+        # Whoever can read its code has the card: neither the page nor the address shows it.
+        said = _("Das war eine Mitgliedskarte. Ihr Code bleibt geheim, danach wird hier nicht gesucht.")
+        return visit.redirect(search._replace(q="").address(1), said, "look")
     number, pages, found = _page_of(visit.db, search, _page_number(seite))
     answer = visit.page(
         "catalogue/list.html",

@@ -11,8 +11,8 @@ from litestar import Router
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
+from bibliothek import codes
 from bibliothek.catalogue.queries import bylines
-from bibliothek.codes import read
 from bibliothek.copies import actions, queries
 from bibliothek.copies.queries import MisreadCode, UnknownCopy, UnknownShelf
 from bibliothek.db import LARGEST_ID
@@ -50,6 +50,8 @@ class Book(msgspec.Struct, frozen=True):
 @page("/c", Audience.EVERYONE)
 def enter_code(visit: Visit, code: FromQuery[str] = "") -> Answer:
     """For whoever has no camera: the code, typed from the label."""
+    if codes.holds_card(code):
+        return _not_a_label(visit)
     if code.strip():
         return visit.redirect("/c/" + quote(code.strip()[:100], safe=""))
     return visit.page("copies/enter.html", problem=None, code="")
@@ -58,7 +60,9 @@ def enter_code(visit: Visit, code: FromQuery[str] = "") -> Answer:
 @page(["/c/{code:str}", "/C/{code:str}"], Audience.EVERYONE)
 def copy(visit: Visit, code: FromPath[str], seite: FromQuery[int] = 1) -> Answer:
     """The book or the shelf with this code, and the one thing that makes sense to do with it now."""
-    scanned = read(code)
+    if codes.holds_card(code):
+        return _not_a_label(visit)
+    scanned = codes.read(code)
     if visit.asker.is_kiosk:
         return visit.redirect("/kiosk?exemplar=" + quote(scanned.value[:100], safe=""))
     try:
@@ -67,6 +71,12 @@ def copy(visit: Visit, code: FromPath[str], seite: FromQuery[int] = 1) -> Answer
         return _copy_page(visit, at_desk(visit.db, code))
     except (MisreadCode, UnknownCopy, UnknownShelf) as problem:
         return visit.page("copies/enter.html", status=problem.status, problem=problem, code=scanned.value[:40])
+
+
+def _not_a_label(visit: Visit) -> Redirect:
+    """A card was scanned instead: whoever can read its code has the card, so the address does not keep it."""
+    said = _("Das ist eine Mitgliedskarte. Hierher gehört der Code vom Etikett eines Buchs oder Regals.")
+    return visit.redirect("/c", said, "stop")
 
 
 def _copy_page(visit: Visit, found: AtDesk) -> Page:

@@ -48,6 +48,8 @@ class BookForm(msgspec.Struct):
     isbn: str | None
 
 
+# The fields that show again what was typed.
+_TYPED = (*BookForm.__struct_fields__, "donor")
 # Where a field of the title is called otherwise in the form.
 _FIELD_OF = {"contributors": "persons", "isbns": "isbn"}
 
@@ -70,6 +72,7 @@ class CopyForm(msgspec.Struct):
 @page("/spenden", WHOEVER_DONATES)
 def donate(visit: Visit) -> Page:
     """The scan field, and the way in for books without ISBN."""
+    _forget_cards(visit)
     return visit.page("donations/start.html")
 
 
@@ -79,7 +82,6 @@ def look_up(visit: Visit) -> Page:
     errors = Errors()
     with errors.at("isbn"):
         isbn = _typed_isbn(visit.field("isbn"))
-    _forget_cards(visit, errors)
     errors.refuse()
     with visit.kit.database.reading() as db:
         here = [] if visit.field("new") else catalogue.titles_by_isbn(db, isbn)
@@ -135,6 +137,7 @@ def _here_already(visit: Visit, db: Any, isbn: str, title_ids: list[int]) -> Pag
 @page("/spenden/buch", WHOEVER_DONATES)
 def book_form(visit: Visit, titel: FromQuery[str] = "") -> Page:
     """The empty form, for books without ISBN; `titel` is what was searched for in vain."""
+    _forget_cards(visit)
     if titel and not visit.fields and not codes.holds_card(titel):
         visit.fields = {"title": [titel[:1000]]}
     return visit.page(
@@ -166,18 +169,21 @@ def _read_book(visit: Visit) -> Book:
     with errors.at("title"):
         fields = _checked(fields)
     donor, shelf_id = _donor_and_shelf(visit, errors)
-    _forget_cards(visit, errors)
     errors.refuse()
     # Where the record came from is said only while it still is that record.
     origin = known.origin() if known and known.title == fields.title else None
     return Book(fields, origin, donor, shelf_id)
 
 
-def _forget_cards(visit: Visit, errors: Errors) -> None:
-    """The page that says what is wrong does not show a card's code to whoever looks over the shoulder."""
-    for name in errors:
+def _forget_cards(visit: Visit) -> None:
+    """The page that says what is wrong shows no card's code to whoever looks over the shoulder, not even one that was right."""
+    if visit.problem is None:
+        return
+    for name in _TYPED:
         if codes.holds_card(visit.field(name)):
             visit.fields[name] = [""]
+            if visit.problem.errors:
+                visit.problem.errors.setdefault(name, _("Eine Karte wird hier nicht gezeigt. Scanne sie noch einmal."))
 
 
 def _checked(fields: TitleFields) -> TitleFields:
@@ -191,6 +197,7 @@ def _checked(fields: TitleFields) -> TitleFields:
 
 def _here_again(visit: Visit) -> Page:
     """The copies that are here, with what was wrong about one more."""
+    _forget_cards(visit)
     isbn = first_isbn(visit.field("isbn"))
     here = catalogue.titles_by_isbn(visit.db, isbn) if isbn else []
     if not isbn or not here:

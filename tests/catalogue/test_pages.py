@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.actions import add_title
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
+from bibliothek.codes import new_card_code
 from tests import make
 from tests.catalogue.counting import count
 from tests.client import Client, text_of
@@ -156,6 +157,25 @@ def test_a_search_keeps_what_was_typed_and_chosen(library: Library) -> None:
             in html
         )
         assert "Mit diesen Einschränkungen" in get(client, "/katalog", **query)
+
+
+CARD = new_card_code(b"sixteen or more bytes")
+
+
+@pytest.mark.parametrize("q", [CARD, CARD.lower(), f" {CARD} ", CARD[:-1], " ".join(re.findall(".{1,5}", CARD))])
+def test_a_card_scanned_into_the_search_is_neither_shown_nor_searched_for(library: Library, q: str) -> None:
+    set_up(library)
+    with library.database.writing() as db:
+        many(db, 1)
+    with library.client() as client:
+        answer = client.get("/katalog", params={"q": q, "verfuegbar": "1"})
+        assert answer.url.raw_path == b"/katalog?verfuegbar=1"
+        assert listed(answer.text) == ["Titel 000"]
+        assert "Mitgliedskarte" in answer.text
+        assert q.strip().upper()[:11] not in answer.text.upper()
+        while_typing = client.get("/katalog", params={"q": q}, headers=HTMX)
+        assert (while_typing.text, while_typing.headers["hx-redirect"]) == ("", "/katalog")
+        assert "Mitgliedskarte" in client.get("/katalog").text
 
 
 def test_a_shelf_shows_its_books_by_code_and_by_name(both: Library) -> None:

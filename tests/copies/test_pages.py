@@ -239,10 +239,28 @@ def test_misread_and_unknown_codes_are_told_apart(both: Library, place: Place) -
     with both.client() as client:
         misread = client.get(f"/c/{wrong}")
         assert (misread.status_code, "falsch gelesen" in misread.text) == (422, True)
-        for code in (new_code(Kind.COPY), new_code(Kind.SHELF), new_code(Kind.CARD), "irgendwas"):
+        for code in (new_code(Kind.COPY), new_code(Kind.SHELF), "irgendwas"):
             unknown = client.get(f"/c/{code}")
             assert (unknown.status_code, "falsch gelesen" in unknown.text) == (404, False)
             assert 'name="code"' in unknown.text
+
+
+@pytest.mark.parametrize("tablet", [False, True])
+@pytest.mark.parametrize("address", ["/c/{}", "/C/{}", "/c?code={}"])
+def test_a_card_scanned_as_a_label_is_not_shown_again(library: Library, address: str, tablet: bool) -> None:
+    with library.database.writing() as db:
+        make.admin(db)
+        card = make.card(db)
+    with library.client() as client:
+        if tablet:
+            client.be_tablet()
+        for typed in (card, card.lower(), card[:-1]):
+            answer = client.get(address.format(typed), follow_redirects=False)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/c")
+            assert typed not in str(answer.headers) + answer.text
+            shown = client.get("/c")
+            assert "Mitgliedskarte" in shown.text
+            assert typed not in shown.text
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,25 @@ def test_a_card_scanned_into_the_form_is_neither_stored_nor_shown(donor: Client)
     assert card not in donor.get("/spenden/buch", params={"titel": card}).text
 
 
+def test_a_card_scanned_for_the_donor_is_not_shown_when_something_else_is_wrong(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        card = make.card(db)
+        title = make.title(db, "Tschick", isbns=(ISBN,))
+    book = donor.submit("/spenden/buch", title="Zine", year="bald", donor=card)
+    copy = donor.submit("/spenden/exemplar", title=title.id, isbn=ISBN, shelf="R0000", donor=card)
+    nothing = donor.submit("/spenden/exemplar", title="x", isbn=ISBN, donor=card)
+    for shown in (book, copy, nothing):
+        assert shown.status_code == 422
+        assert 'id="f-donor-error"' in shown.text
+        assert "noch einmal" in text_of(shown.text)
+        assert card not in shown.text
+    assert 'id="f-year-error"' in book.text
+    gone = donor.submit("/spenden/exemplar", title="99", isbn=ISBN, donor=card)
+    assert gone.status_code == 404
+    assert card not in gone.text
+    assert copies(donor.library) == []
+
+
 def test_a_code_of_our_own_scanned_as_an_isbn_is_told_where_it_belongs(donor: Client) -> None:
     with donor.library.database.writing() as db:
         card, code = make.card(db), make.copy(db).code
