@@ -119,11 +119,25 @@ def add_member(db: Session, name: str, email: str | None, role: str, now: dateti
     return member
 
 
+def member_for_change(db: Session, member_id: int) -> Member:
+    """The member as they are now, and stay until the transaction ends: nobody else changes or erases them. Raises NoSuchMember.
+
+    Who may do something to whom depends on the role, so it is decided by this and not by what was read before.
+    """
+    library_for_change(db)
+    member = queries.member(db, member_id)
+    locked = select(Member).where(Member.id == member.id).with_for_update().execution_options(populate_existing=True)
+    found = db.scalars(locked).one_or_none()
+    if found is None:
+        raise queries.NoSuchMember
+    return found
+
+
 def change_member(db: Session, member_id: int, name: str, email: str | None, role: str, now: datetime) -> Member:
     """Change who a member is. Raises NoSuchMember, BadAddress, AddressTaken, Invalid, LastAdmin.
 
-    With another role all their browsers are signed out: a session never gains rights. Links on their way to an old
-    address stop working.
+    Whoever calls decides by `member_for_change` whether the asker may. With another role all their browsers are signed out: a
+    session never gains rights. Links on their way to an old address stop working.
     """
     member = _member_for_change(db, member_id, role)
     before = member.email, member.role
@@ -215,9 +229,7 @@ def add_token(db: Session, name: str, role: str, now: datetime) -> str:
 
 def _member_for_change(db: Session, member_id: int, role: str) -> Member:
     """The member, locked, who will have `role` from now on. Raises NoSuchMember, LastAdmin."""
-    library_for_change(db)
-    member = queries.member(db, member_id)
-    db.refresh(member, with_for_update=True)
+    member = member_for_change(db, member_id)
     if member.role == "admin" and role != "admin":
         others = exists().where(Member.role == "admin", Member.id != member_id)
         if not db.scalar(select(others)):

@@ -79,7 +79,9 @@ def post_member(call: Call, data: JSONBody[MemberCall]) -> Made:
 def delete_member(call: Call, member_id: FromPath[int]) -> Made:
     """Erase a member. 409 while they have books at home, 403 for librarians and admins."""
     _refuse_unless_member(call, queries.member(call.db, member_id).role)
+    # The tablets are locked before the member, who may be a librarian by then.
     forget_member(call.db, member_id)
+    _refuse_unless_member(call, actions.member_for_change(call.db, member_id).role)
     actions.remove_member(call.db, member_id, call.now)
     return Made(204)
 

@@ -138,7 +138,7 @@ def member_page(visit: Visit, member_id: FromPath[int]) -> Answer:
 
 @action(ONE, Audience.LIBRARIANS, again=member_page)
 def change_member(visit: Visit, member_id: FromPath[int]) -> Answer:
-    before = _mine(visit, member_id)
+    before = _mine_for_change(visit, member_id)
     form = visit.read(MemberForm)
     role = form.role if visit.field("role") else before.role
     _refuse_unless(visit.asker, role)
@@ -148,8 +148,10 @@ def change_member(visit: Visit, member_id: FromPath[int]) -> Answer:
 
 @action(f"{ONE}/loeschen", Audience.LIBRARIANS, again=member_page)
 def remove_member(visit: Visit, member_id: FromPath[int]) -> Answer:
-    name = _mine(visit, member_id).name
+    _mine(visit, member_id)
+    # The tablets are locked before the member, who may be somebody else's to manage by then.
     forget_member(visit.db, member_id)
+    name = _mine_for_change(visit, member_id).name
     actions.remove_member(visit.db, member_id, visit.now)
     return visit.redirect(LIST, _("{name} ist gelöscht.", name=name))
 
@@ -163,7 +165,7 @@ def back_to_member(visit: Visit, member_id: FromPath[int]) -> Answer:
 @action(f"{ONE}/qr", Audience.LIBRARIANS, again=member_page)
 def show_way_in(visit: Visit, member_id: FromPath[int]) -> Answer:
     """A sign-in link as QR for somebody who stands beside: no e-mail, or it does not arrive."""
-    member = _mine(visit, member_id)
+    member = _mine_for_change(visit, member_id)
     base = public_address(visit.request, visit.settings)
     address = rules.sign_in_address(base, sign_in.new_link(visit.db, member, visit.now))
     return visit.page(
@@ -253,6 +255,13 @@ def _printed_just_now(visit: Visit, db: Session) -> list[Member]:
 def _mine(visit: Visit, member_id: int) -> Member:
     """The member, if the asker may look after them. Raises NoSuchMember, OnlyAdmins."""
     member = queries.member(visit.db, member_id)
+    _refuse_unless(visit.asker, member.role)
+    return member
+
+
+def _mine_for_change(visit: Visit, member_id: int) -> Member:
+    """As `_mine`, but the member is locked and keeps the role by which this is decided."""
+    member = actions.member_for_change(visit.db, member_id)
     _refuse_unless(visit.asker, member.role)
     return member
 

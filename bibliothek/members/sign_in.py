@@ -13,13 +13,15 @@ from math import ceil
 
 import msgspec
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from bibliothek.db import is_foreign_key_violation
 from bibliothek.i18n import _, ngettext
 from bibliothek.library.queries import library_for_change
 from bibliothek.members.actions import start_session
 from bibliothek.members.models import BrowserSession, Member, SignIn
-from bibliothek.members.queries import member_by_email
+from bibliothek.members.queries import NoSuchMember, member_by_email
 from bibliothek.members.rules import (
     COUNTED,
     DOUBLE_PRESS,
@@ -162,10 +164,18 @@ def begin(
 
 
 def new_link(db: Session, member: Member, now: datetime, lasts: timedelta = LINK_LASTS) -> str:
-    """The token of a link to be shown or printed for `member`; `rules.sign_in_address` makes the address."""
+    """The token of a link to be shown or printed for `member`; `rules.sign_in_address` makes the address.
+
+    Raises NoSuchMember for somebody who was erased just now.
+    """
     token = new_token()
     db.add(SignIn(member_id=member.id, link_hash=hashed(token), created_at=now, expires_at=now + lasts))
-    db.flush()
+    try:
+        db.flush()
+    except IntegrityError as error:
+        if is_foreign_key_violation(error, "fk_sign_in_member_id"):
+            raise NoSuchMember from error
+        raise
     return token
 
 
