@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
@@ -13,11 +14,12 @@ from bibliothek.catalogue.fields import Origin, TitleFields
 from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.actions import add_copy
 from bibliothek.copies.models import Copy
+from bibliothek.db import is_foreign_key_violation
 from bibliothek.donations.models import DonatedCopy, Donation
 from bibliothek.donations.queries import same_title
 from bibliothek.i18n import _
 from bibliothek.library.queries import library_for_change
-from bibliothek.members.queries import MisreadCard, member_by_card
+from bibliothek.members.queries import MisreadCard, NoSuchMember, member_by_card
 from bibliothek.problems import Invalid
 
 LONGEST_DONOR = 200
@@ -78,11 +80,22 @@ def take_in(
 
 
 def take_in_copy(db: Session, title_id: int, donor: Donor, shelf_id: int | None, now: datetime) -> TakenIn:
-    """One more copy of a title that is here."""
-    donation = Donation(state="received", donor_id=donor.member_id, donor_name=donor.name, received_at=now)
-    db.add(donation)
+    """One more copy of a title that is here. Raises NoSuchMember for a donor who was erased just now."""
+    donation = _donation(db, donor, now)
     copy = add_copy(db, title_id, shelf_id, now)
     db.flush()
     db.add(DonatedCopy(copy_id=copy.id, donation_id=donation.id))
     db.flush()
     return TakenIn(donation, copy)
+
+
+def _donation(db: Session, donor: Donor, now: datetime) -> Donation:
+    donation = Donation(state="received", donor_id=donor.member_id, donor_name=donor.name, received_at=now)
+    db.add(donation)
+    try:
+        db.flush()
+    except IntegrityError as error:
+        if is_foreign_key_violation(error, "fk_donation_donor_id"):
+            raise NoSuchMember from error
+        raise
+    return donation
