@@ -22,6 +22,7 @@ from urllib.parse import quote
 from litestar import Request, Response, post, route
 from litestar.concurrency import sync_to_thread
 from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
 from sqlalchemy.orm import Session
 
 from bibliothek import i18n
@@ -252,7 +253,14 @@ def _way_back(request: AnyRequest) -> str:
     if request.method in ("GET", "HEAD"):
         query = request.scope["query_string"].decode("latin-1")
         return path + (f"?{query}" if query else "")
-    return path.rpartition("/")[0] or "/"
+    # A form has the address of its page, or its page is the nearest one above.
+    pages = {
+        route.path_format for route in request.app.routes if isinstance(route, HTTPRoute) and "GET" in route.methods
+    }
+    path, template = path.rstrip("/"), request.scope["path_template"]
+    while path and template not in pages:
+        path, template = path.rpartition("/")[0], template.rpartition("/")[0]
+    return path or "/"
 
 
 def respond(visit: Visit, answer: Answer) -> Response[Any]:

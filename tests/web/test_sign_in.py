@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import pytest
 from litestar.testing import RequestFactory
@@ -175,3 +176,31 @@ def test_a_proxy_of_ipv6_is_known(client: str) -> None:
 )
 def test_phones_are_sent_to_an_address_they_can_reach(base_url: str, address: Literal[""]) -> None:
     assert public_address(request("192.0.2.9", host="192.0.2.5:8000"), Settings(base_url=base_url)) == address
+
+
+@pytest.mark.parametrize(
+    ("sent", "back"),
+    [
+        ("/spenden", "/spenden"),
+        ("/spenden/", "/spenden"),
+        ("/spenden/buch", "/spenden/buch"),
+        ("/spenden/exemplar", "/spenden"),
+        ("/etiketten", "/etiketten"),
+        ("/konto/ueberall-abmelden", "/konto"),
+        ("/c/B123/zurueckgeben", "/c/B123"),
+        ("/verwaltung/einstellungen", "/verwaltung/einstellungen"),
+        ("/verwaltung/regale/7", "/verwaltung/regale"),
+        ("/verwaltung/regale/etiketten", "/verwaltung/regale"),
+        ("/verwaltung/tablets/7/sperren", "/verwaltung/tablets"),
+        ("/verwaltung/ausleihen/7/zuruecknehmen", "/verwaltung/ausleihen"),
+        ("/verwaltung/mitglieder/neu", "/verwaltung/mitglieder/neu"),
+        ("/verwaltung/mitglieder/karten", "/verwaltung/mitglieder"),
+        ("/verwaltung/erinnerungen/senden", "/verwaltung/erinnerungen"),
+    ],
+)
+def test_who_sends_a_form_signed_out_is_led_back_to_its_page(library: Library, sent: str, back: str) -> None:
+    with library.database.writing() as db:
+        make.admin(db)
+    with library.client() as client:
+        answer = client.submit(sent, False)
+        assert answer.headers["location"] == "/anmelden?zurueck=" + quote(back, safe="")
