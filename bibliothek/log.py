@@ -12,17 +12,25 @@ _PERSONAL = re.compile(
     r"(?P<address>(?<![^\s<>\"'(),;:=])[^\s<>\"'(),;:=]+@[^\s<>\"'(),;:]+)|(?P<link>(?<=/anmelden/)[\w-]{20,})|(?P<card>\bM[0-9A-Z]{28}\b)"
 )
 
+# PostgreSQL quotes rows in its DETAIL, and SQLAlchemy hides only parameters. A value may have line breaks, so it goes on until
+# what can only come after it: more from PostgreSQL, the statement, the next part of the trace.
+_DETAIL = re.compile(
+    r"^DETAIL:.*?(?=\n(?:HINT:|CONTEXT:|QUERY:|LOCATION:|\[SQL: |\(Background on this error|Traceback \(most recent call|"
+    r"\nThe above exception was|\nDuring handling of)|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+
 
 class Formatter(logging.Formatter):
-    """Lines of time, level and text; whatever looks like an address, a sign-in link or a card is blotted out."""
+    """Lines of time, level and text; whatever may lead to a person is blotted out."""
 
     def format(self, record: logging.LogRecord) -> str:
         return without_persons(super().format(record))
 
 
 def without_persons(text: str) -> str:
-    """`text` with every address, sign-in token and card code replaced by …"""
-    return _PERSONAL.sub("…", text)
+    """`text` with every address, sign-in token, card code and what a database quotes of its rows replaced by …"""
+    return _PERSONAL.sub("…", _DETAIL.sub("DETAIL: …", text))
 
 
 def configure() -> None:
