@@ -266,6 +266,30 @@ def token_add(name: str, role: str) -> None:
             click.echo(made)
 
 
+@token.command("list", help="Die Schlüssel nennen, die gelten: Nummer, Name, Rolle, Tag der Anlage.")
+def token_list() -> None:
+    """Print a line for each token, with tabs between its parts. The secrets themselves are kept nowhere."""
+    with opened_library() as library:
+        from bibliothek.members.queries import api_tokens
+
+        with library.database.reading() as db:
+            found = api_tokens(db)
+        for one in found:
+            made_on = one.created_at.astimezone(library.settings.timezone).date()
+            click.echo(f"{one.id}\t{one.name}\t{one.role}\t{made_on}")
+
+
+@token.command("revoke", help="Einen Schlüssel sperren, zum Beispiel weil er in fremde Hände kam. ID ist seine Nummer.")
+@click.argument("token_id", metavar="ID", type=click.IntRange(min=1))
+def token_revoke(token_id: int) -> None:
+    """From the next request on the token is unknown, also to a running server."""
+    with opened_library() as library:
+        from bibliothek.members.actions import revoke_token
+
+        with library.database.writing() as db:
+            revoke_token(db, token_id, datetime.now(UTC))
+
+
 # ---- remind ----
 
 

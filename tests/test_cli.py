@@ -32,6 +32,8 @@ COMMANDS = (
     ["member", "add", "--name", "Mitglied 1", "--role", "member"],
     ["member", "link", "mitglied1@example.org"],
     ["token", "add", "--name", "Programm", "--role", "kiosk"],
+    ["token", "list"],
+    ["token", "revoke", "1"],
     ["verify"],
     ["remind"],
 )
@@ -86,6 +88,48 @@ def test_a_token_stands_alone_on_its_line_and_is_stored_hashed(
     with both.database.reading() as db:
         kept = db.scalars(select(ApiToken)).one()
         assert (kept.token_hash, kept.role, kept.name) == (hashed(token), "librarian", "Programm")
+
+
+def test_a_token_that_leaked_is_found_and_revoked(both: Library, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("token", "add", "--name", "Tablet im Flur", "--role", "kiosk")
+    run("token", "add", "--name", "Programm", "--role", "librarian")
+    kept, leaked = capsys.readouterr().out.split()
+    assert run("token", "list") == 0
+    said = capsys.readouterr().out
+    assert kept not in said
+    assert leaked not in said
+    lines = [line.split("\t") for line in said.splitlines()]
+    assert [line[1:3] for line in lines] == [["Tablet im Flur", "kiosk"], ["Programm", "librarian"]]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", line[3]) for line in lines)
+    with both.client() as client:
+
+        def status(token: str) -> int:
+            return int(client.get("/api/v1/titles", headers={"authorization": f"Bearer {token}"}).status_code)
+
+        assert (status(kept), status(leaked)) == (200, 200)
+        assert run("token", "revoke", lines[1][0]) == 0
+        assert capsys.readouterr() == ("", "")
+        assert (status(kept), status(leaked)) == (200, 401)
+    assert run("token", "list") == 0
+    assert one_line(capsys.readouterr().out).split("\t")[1] == "Tablet im Flur"
+    assert run("token", "revoke", lines[1][0]) == 1
+    assert "nicht mehr" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [(["7"], 1, "nicht mehr"), (["99999999999"], 1, "nicht mehr"), (["0"], 2, "ID"), (["x"], 2, "ID"), ([], 2, "ID")],
+)
+def test_a_token_that_is_none_is_not_revoked(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
+) -> None:
+    assert run("token", "revoke", *arguments) == code
+    assert says in one_line(capsys.readouterr().err)
+
+
+def test_without_tokens_there_is_nothing_to_list(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("token", "list") == 0
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

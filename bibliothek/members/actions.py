@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
-from bibliothek.db import is_unique_violation
+from bibliothek.db import LARGEST_ID, is_unique_violation
 from bibliothek.i18n import _
 from bibliothek.library import actions as library
 from bibliothek.library.queries import library_for_change
@@ -225,6 +225,14 @@ def add_token(db: Session, name: str, role: str, now: datetime) -> str:
     db.add(ApiToken(name=clean_name(name), role=role, token_hash=hashed(token), created_at=now))
     db.flush()
     return token
+
+
+def revoke_token(db: Session, token_id: int, now: datetime) -> None:
+    """The token lets nobody in any more. Raises NoSuchToken."""
+    valid = (ApiToken.id == token_id) & ApiToken.revoked_at.is_(None)
+    revoke = update(ApiToken).where(valid).values(revoked_at=now).returning(ApiToken.id)
+    if token_id > LARGEST_ID or db.execute(revoke).first() is None:
+        raise queries.NoSuchToken
 
 
 def _member_for_change(db: Session, member_id: int, role: str) -> Member:

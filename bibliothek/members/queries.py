@@ -28,6 +28,17 @@ class NoSuchMember(NotFound):
         super().__init__(_("Dieses Mitglied gibt es nicht, oder nicht mehr."))
 
 
+class NoSuchToken(NotFound):
+    """No bearer token has this number, or it was revoked."""
+
+    code = "token-not-found"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Diesen Schlüssel gibt es nicht, oder nicht mehr. „bibliothek token list“ zeigt, welche gelten.")
+        )
+
+
 class UnknownAddress(NotFound):
     """No member has this e-mail address. Said on the terminal only; a page never tells."""
 
@@ -90,6 +101,11 @@ def token_role(db: Session, token_hash: str) -> tuple[int, str] | None:
     """Id and role of a bearer token that was not revoked, or None."""
     row = db.connection().execute(_TOKEN, {"token_hash": token_hash}).first()
     return (row.id, row.role) if row else None
+
+
+def api_tokens(db: Session) -> Sequence[ApiToken]:
+    """The bearer tokens that were not revoked, oldest first."""
+    return db.scalars(select(ApiToken).where(ApiToken.revoked_at.is_(None)).order_by(ApiToken.id)).all()
 
 
 def member(db: Session, member_id: int) -> Member:
