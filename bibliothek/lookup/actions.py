@@ -6,7 +6,7 @@ The readers of the sources' formats are imported at the first look-up: most star
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,8 +21,8 @@ from bibliothek.lookup.record import Record
 from bibliothek.settings import Settings
 
 if TYPE_CHECKING:
-    from bibliothek.lookup.ask import LookupResult
-    from bibliothek.lookup.sources import Source, SourceAnswer
+    from bibliothek.lookup.merge import LookupResult
+    from bibliothek.lookup.sources import SourceAnswer
 
 log = logging.getLogger(__name__)
 
@@ -35,30 +35,17 @@ def find(database: Database, settings: Settings, isbn13: str, now: datetime) -> 
 
     Holds no session while it waits. Raises NotAnIsbn for placeholders.
     """
-    from bibliothek.lookup.ask import look_up, put_together, sources_from
+    from bibliothek.lookup.ask import look_up, sources_from
 
-    sources = sources_from(settings)
     with database.reading() as db:
         stored = fresh_answers(db, isbn13, now)
-    known = {answer.source: answer for answer in stored}
-    if _is_settled(sources, known):
-        answered = [source.name for source in sources if source.name in known]
-        return put_together(isbn13, answered, known.values())
-    missing = [source for source in sources if source.name not in known]
-    asked = look_up(isbn13, missing, now=now, late=partial(_keep_late, database, isbn13))
-    with database.writing() as db:
-        keep(db, isbn13, asked.answers)
-    return put_together(isbn13, [source.name for source in sources], [*known.values(), *asked.answers])
-
-
-def _is_settled(sources: Sequence[Source], known: Mapping[str, SourceAnswer]) -> bool:
-    """Whether no source need be asked: one has found the book and all that lead it have answered, or all have answered."""
-    for source in sources:
-        if source.name not in known:
-            return False
-        if known[source.name].records:
-            return True
-    return bool(sources)
+    late = partial(_keep_late, database, isbn13)
+    found = look_up(isbn13, sources_from(settings), now=now, known=stored, late=late)
+    fresh = [answer for answer in found.answers if answer not in stored]
+    if any(_is_kept(answer) for answer in fresh):
+        with database.writing() as db:
+            keep(db, isbn13, fresh)
+    return found
 
 
 def fresh_answers(db: Session, isbn13: str, now: datetime) -> list[SourceAnswer]:
@@ -66,21 +53,24 @@ def fresh_answers(db: Session, isbn13: str, now: datetime) -> list[SourceAnswer]
     from bibliothek.lookup.ask import read_stored
 
     rows = db.scalars(select(StoredAnswer).where(StoredAnswer.isbn == isbn13)).all()
-    return [
+    answers = [
         read_stored(row.source, isbn13, row.raw, row.content_type, row.asked_at)
         for row in rows
         if now - row.asked_at < KEPT[row.outcome]
     ]
+    # What cannot be read any more is asked for again.
+    return [answer for answer in answers if _is_kept(answer)]
 
 
 def stored_record(db: Session, isbn13: str) -> Record | None:
     """The record that was found for an ISBN, whenever that was; None where nobody looked or nothing was found."""
-    from bibliothek.lookup.ask import read_stored
+    from bibliothek.lookup.ask import lead_order, read_stored
+    from bibliothek.lookup.merge import put_together
 
     rows = db.scalars(select(StoredAnswer).where(StoredAnswer.isbn == isbn13, StoredAnswer.outcome == "found")).all()
     answers = [read_stored(row.source, isbn13, row.raw, row.content_type, row.asked_at) for row in rows]
-    ordered = sorted(answers, key=lambda answer: answer.source)
-    return next((answer.records[0] for answer in ordered if answer.records), None)
+    names = lead_order(isbn13, [answer.source for answer in answers])
+    return put_together(isbn13, names, answers).record
 
 
 def keep(db: Session, isbn13: str, answers: Iterable[SourceAnswer]) -> None:
@@ -94,14 +84,20 @@ def keep(db: Session, isbn13: str, answers: Iterable[SourceAnswer]) -> None:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment]
     # In the order of their names, so that two who store the same ones never wait for each other.
     for answer in sorted(answers, key=lambda answer: answer.source):
-        if answer.outcome in KEPT and answer.raw:
+        if _is_kept(answer):
             found = {name: getattr(answer, name) for name in ("outcome", "content_type", "raw", "asked_at")}
             row = insert(StoredAnswer).values(isbn=isbn13, source=answer.source, **found)
             db.execute(row.on_conflict_do_update(index_elements=["isbn", "source"], set_=found))
 
 
+def _is_kept(answer: SourceAnswer) -> bool:
+    return answer.outcome in KEPT and bool(answer.raw)
+
+
 def _keep_late(database: Database, isbn13: str, answer: SourceAnswer) -> None:
     """An answer that came when nobody waited any more serves the next one."""
+    if not _is_kept(answer):
+        return
     try:
         with database.writing() as db:
             keep(db, isbn13, [answer])

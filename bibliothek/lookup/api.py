@@ -16,7 +16,7 @@ from bibliothek.web.calls import Call, read_call
 from bibliothek.web.sign_in import Audience
 
 if TYPE_CHECKING:
-    from bibliothek.lookup.ask import LookupResult
+    from bibliothek.lookup.merge import LookupResult
 
 
 class SourceOutcome(msgspec.Struct):

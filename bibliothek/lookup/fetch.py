@@ -20,19 +20,26 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from bibliothek import __version__
+from bibliothek.settings import is_loopback
 
 if TYPE_CHECKING:
     import httpx
 
 LARGEST_BODY = 2 * 1024 * 1024
 MOST_REDIRECTS = 3
-# Waiting for a connection or for the next bytes.
-TIMEOUT_S = 4.0
+# Waiting for the next bytes, and for a connection.
+TIMEOUT_S = 10.0
+CONNECT_S = 4.0
 LONGEST_RETRY_S = 3600
+
+# Where this software can be found. It has no public address yet; until it has, a library's own address stands in for it.
+PROJECT_URL: str | None = None
+NO_ADDRESS = "https://bibliothek.example"
 
 Trouble = Literal["throttled", "unavailable"]
 
@@ -40,7 +47,8 @@ Trouble = Literal["throttled", "unavailable"]
 class Answer(msgspec.Struct, frozen=True):
     """What came back. With `trouble` there is no usable body, and `reason` says why, for the log.
 
-    404 is no trouble: what it means is for the source to say. `retry_after` is in seconds.
+    404 is no trouble: what it means is for the source to say. `retry_after` is in seconds. `asked` is False where nobody was
+    asked, so that nothing is known about the source.
     """
 
     status: int | None = None
@@ -49,12 +57,18 @@ class Answer(msgspec.Struct, frozen=True):
     trouble: Trouble | None = None
     reason: str = ""
     retry_after: int | None = None
+    asked: bool = True
 
 
 def user_agent(contact: str | None, base_url: str) -> str:
-    """How we introduce ourselves: name, version, and whom to write to. Header text is ASCII without line breaks."""
-    whom = " ".join((contact or base_url).split()).encode("ascii", "ignore").decode()
-    return f"Bibliothek/{__version__} ({whom.replace('(', '').replace(')', '')})"
+    """How we introduce ourselves: `Bibliothek/<version> (+<address>; <contact>)`. Header text is ASCII without line breaks.
+
+    An address that only this machine knows would tell nobody anything.
+    """
+    own = None if is_loopback(urlsplit(base_url).hostname or "") else base_url
+    said = "; ".join(filter(None, (f"+{PROJECT_URL or own or NO_ADDRESS}", contact)))
+    plain = " ".join(said.split()).encode("ascii", "ignore").decode()
+    return f"Bibliothek/{__version__} ({plain.replace('(', '').replace(')', '')})"
 
 
 def fetch(
@@ -73,7 +87,7 @@ def fetch(
     """
     left = deadline - monotonic()
     if left <= 0:
-        return Answer(trouble="unavailable", reason="no time left")
+        return Answer(trouble="unavailable", reason="no time left", asked=False)
     work = _within(left, url, dict(params), accept, agent, timeout)
     return asyncio.run_coroutine_threadsafe(work, _loop()).result()
 
@@ -121,10 +135,13 @@ async def _within(
 
 
 async def _get(url: httpx.URL, accept: tuple[str, ...], agent: str, timeout: float) -> Answer:
+    import httpx
+
     # gzip only, because its unpacking can be stopped in time.
     headers = {"User-Agent": agent, "Accept": ", ".join(accept), "Accept-Encoding": "gzip"}
     for _hop in range(MOST_REDIRECTS + 1):
-        request = _client().build_request("GET", url, headers=headers, timeout=timeout)
+        patience = httpx.Timeout(timeout, connect=min(timeout, CONNECT_S))
+        request = _client().build_request("GET", url, headers=headers, timeout=patience)
         response = await _client().send(request, stream=True)
         try:
             if not response.has_redirect_location:

@@ -13,19 +13,23 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bibliothek.catalogue.fields import Part
-from bibliothek.catalogue.rules import LONGEST_NAME, MOST_ISBNS, MOST_SERIES, MOST_SUBJECTS
+from bibliothek.catalogue.rules import LONGEST_NAME, MOST_ISBNS, MOST_SERIES
 from bibliothek.catalogue.words import fold
 from bibliothek.lookup.isbd import filed, imprint, is_placeholder, pages_in, shown, without_stop, year_in
 from bibliothek.lookup.isbn import first_isbn
 from bibliothek.lookup.languages import two_letters
 from bibliothek.lookup.names import contributors
-from bibliothek.lookup.record import Record
+from bibliothek.lookup.record import Record, without_doubles
 
 if TYPE_CHECKING:
     import pymarc
 
 # Where a record can be seen, by who made it (003).
-_LINKS = {"DE-101": "https://d-nb.info/{}", "DE-605": "https://lobid.org/resources/{}"}
+_LINKS = {
+    "DE-101": "https://d-nb.info/{}",
+    "DE-605": "https://lobid.org/resources/{}",
+    "DE-627": "https://uri.gbv.de/document/opac-de-627:ppn:{}",
+}
 
 
 def record_of(marc: pymarc.Record, source: str, last_year: int) -> Record | None:
@@ -286,10 +290,7 @@ def _subjects(marc: pymarc.Record) -> tuple[str, ...]:
         for tag in ("689", "650", "651", "600", "655")
         for text in _first_of_each(marc.get_fields(tag))
     ]
-    found: dict[tuple[str, ...], str] = {}
-    for text in [*controlled, *_free_words(_all(marc, "653", "a"))]:
-        found.setdefault(tuple(fold(text)), text[:LONGEST_NAME])
-    return tuple(text for words, text in found.items() if words)[:MOST_SUBJECTS]
+    return without_doubles(text[:LONGEST_NAME] for text in [*controlled, *_free_words(_all(marc, "653", "a"))])
 
 
 def _first_of_each(fields: Iterable[pymarc.Field]) -> list[str]:
@@ -307,7 +308,7 @@ def _free_words(texts: Iterable[str]) -> list[str]:
     return words
 
 
-_GROUP = re.compile(r"[BKS]|\d{3}")
+GROUP = re.compile(r"[BKS]|\d{3}")
 
 
 def _classes(marc: pymarc.Record) -> tuple[str, ...]:
@@ -317,5 +318,5 @@ def _classes(marc: pymarc.Record) -> tuple[str, ...]:
         text for field in fields if "sdnb" in "".join(field.get_subfields("2")) for text in field.get_subfields("a")
     ]
     dewey = [text[:3] for field in marc.get_fields("082", "083") for text in field.get_subfields("a")]
-    found = [text for text in groups if _GROUP.fullmatch(text)] or [text for text in dewey if _GROUP.fullmatch(text)]
+    found = [text for text in groups if GROUP.fullmatch(text)] or [text for text in dewey if GROUP.fullmatch(text)]
     return tuple(dict.fromkeys(found))

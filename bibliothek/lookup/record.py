@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from bibliothek.catalogue.fields import Origin, TitleFields
+from bibliothek.catalogue.rules import MOST_SUBJECTS
+from bibliothek.catalogue.words import fold
 
 # What became of asking a source.
 Outcome = Literal["found", "not_found", "throttled", "unavailable"]
@@ -51,3 +54,11 @@ class Record(TitleFields, frozen=True, kw_only=True):
     def filled(self) -> list[str]:
         """The names of the title's fields that say something."""
         return [name for name in TitleFields.__struct_fields__ if getattr(self, name) not in (None, ())]
+
+
+def without_doubles(subjects: Iterable[str]) -> tuple[str, ...]:
+    """One subject for the same words, whatever their spelling; the first one stays, and none without a word."""
+    found: dict[tuple[str, ...], str] = {}
+    for text in subjects:
+        found.setdefault(tuple(fold(text)), text)
+    return tuple(text for words, text in found.items() if words)[:MOST_SUBJECTS]

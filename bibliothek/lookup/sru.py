@@ -10,14 +10,12 @@ from xml.etree.ElementTree import Element, ParseError
 
 import msgspec
 
+from bibliothek.lookup.loose import BadAnswer
+
 if TYPE_CHECKING:
     from pymarc import Record
 
 _LEADER_LENGTH = 24
-
-
-class BadAnswer(Exception):
-    """What came is not what the source promises; the text is for the log."""
 
 
 class SruAnswer(msgspec.Struct, frozen=True):

@@ -1,13 +1,13 @@
-"""A stand-in for DNB and Open Library on loopback, that answers in their formats or misbehaves on demand.
+"""A stand-in for all sources on loopback, that answers in their formats or misbehaves on demand.
 
     with StandIn() as stand_in:
-        settings = dataclasses.replace(settings, **stand_in.settings())
+        settings = dataclasses.replace(settings, **stand_in.settings())   # DNB and Open Library; settings(*ALL) for all
         stand_in.behave("dnb", "drip")
 
 It knows the fixtures, whatever was added (`add`), and makes up a plain record for every German ISBN (978-3, at DNB) and every
-English one (978-0, 978-1, at Open Library). All others are unknown.
+English one (978-0, 978-1, at Open Library). All others are unknown; K10plus, lobid and Google Books know only what was added.
 
-On its own: `python -m tests.lookup.stand_in --port 8899 [--dnb drip] [--openlibrary throttle]`; then
+On its own: `python -m tests.lookup.stand_in --port 8899 [--all] [--dnb drip] [--openlibrary throttle]`; then
 `curl -X POST 'http://127.0.0.1:8899/behave?source=dnb&as=html'` changes its manners while it runs.
 """
 
@@ -30,11 +30,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from bibliothek.lookup import dnb, openlibrary
+from bibliothek.lookup import dnb, googlebooks, k10plus, lobid, openlibrary, politeness
 from bibliothek.lookup.isbn import hyphenated, isbn10, isbns_in
 from bibliothek.lookup.politeness import Politeness
 from bibliothek.lookup.sources import Source
 from tests.lookup import marcxml
+
+ALL = ("dnb", "k10plus", "lobid", "openlibrary", "googlebooks")
+FIRST_AND_LAST = ("dnb", "openlibrary")
+SRU = ("dnb", "k10plus")
+KEY = "a-key-of-our-own"
+_ASKING = {
+    "dnb": dnb.ask,
+    "k10plus": k10plus.ask,
+    "lobid": lobid.ask,
+    "openlibrary": openlibrary.ask,
+    "googlebooks": googlebooks.ask,
+}
 
 FIXTURES = Path(__file__).parent / "fixtures"
 XML = "text/xml;charset=UTF-8"
@@ -63,14 +75,17 @@ class StandIn:
     port: int = 0
     drip_s: float = 1.0
     delay_s: float = 0.0
+    slow_s: float = 6.0
     retry_after: str = "7"
     manners: dict[str, str] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
-    _records: dict[str, str] = field(default_factory=dict)
-    _books: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _records: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _books: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def __enter__(self) -> StandIn:
+        # Another one may have had this port, and its troubles are not ours.
+        politeness.forget()
         self._server = _Server(("127.0.0.1", self.port), _Handler)
         self._server.stand_in = self
         self.port = self._server.server_port
@@ -88,71 +103,87 @@ class StandIn:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def settings(self) -> dict[str, str | None]:
-        """For `dataclasses.replace(settings, …)`: these two sources and no other."""
-        return {
-            "dnb_url": f"{self.url}/dnb",
-            "openlibrary_url": f"{self.url}/openlibrary",
-            "k10plus_url": None,
-            "lobid_url": None,
-            "covers_url": None,
-            "googlebooks_url": None,
-        }
+    def settings(self, *names: str) -> dict[str, str | None]:
+        """For `dataclasses.replace(settings, …)`: these sources (by default DNB and Open Library) and no other."""
+        on = {f"{name}_url": f"{self.url}/{name}" for name in names or FIRST_AND_LAST}
+        off = dict.fromkeys(f"{name}_url" for name in (*ALL, "covers"))
+        return {**off, **on, "googlebooks_key": KEY if "googlebooks" in names else None}
 
-    def sources(self, politeness: Callable[[], Politeness] = lambda: Politeness(0, 8)) -> tuple[Source, Source]:
-        """The two as `look_up` takes them, by default without pauses."""
-        url = self.settings()
-        return (
-            Source(name="dnb", url=str(url["dnb_url"]), agent="test", politeness=politeness(), asking=dnb.ask),
+    def sources(
+        self, politeness: Callable[[], Politeness] = lambda: Politeness(0, 8), names: tuple[str, ...] = FIRST_AND_LAST
+    ) -> tuple[Source, ...]:
+        """The sources as `look_up` takes them, by default two and without pauses; each call knows of no trouble yet."""
+        return tuple(
             Source(
-                name="openlibrary",
-                url=str(url["openlibrary_url"]),
+                name=name,
+                url=f"{self.url}/{name}",
                 agent="test",
                 politeness=politeness(),
-                asking=openlibrary.ask,
-            ),
+                asking=_ASKING[name],
+                key=KEY,
+            )
+            for name in names
         )
 
     def behave(self, source: str, manner: str = "well") -> None:
-        """How "dnb", "openlibrary" or "both" behave from now on: "well", or a name of MANNERS."""
+        """How a source, "both" (DNB and Open Library) or "all" behave from now on: "well", or a name of MANNERS."""
         if manner not in MANNERS:
             raise ValueError(f"{manner!r} is none of {', '.join(MANNERS)}")
-        for name in ("dnb", "openlibrary") if source == "both" else (source,):
+        for name in {"both": FIRST_AND_LAST, "all": ALL}.get(source, (source,)):
             self.manners[name] = manner
 
-    def add(self, isbn13: str, title: str, author: str = "Person 1", *more: str) -> None:
-        """DNB knows this book from now on; `more` are MARC fields (`marcxml.field(…)`)."""
-        self._records[isbn13] = made_record(isbn13, title, author, *more)
+    def add(self, isbn13: str, title: str, author: str = "Person 1", *more: str, source: str = "dnb") -> None:
+        """A source knows this book from now on; `more` are MARC fields (`marcxml.field(…)`) for DNB and K10plus."""
+        if source in SRU:
+            self.add_record(isbn13, made_record(isbn13, title, author, *more), source)
+        else:
+            self._books[source, isbn13] = _MADE[source](isbn13, title, author)
 
-    def add_record(self, isbn13: str, record: str) -> None:
-        """DNB answers with this MARC record (`marcxml.record(…)`) for the ISBN, or for its own number (`idn`)."""
-        self._records[isbn13] = record
+    def add_record(self, isbn13: str, record: str, source: str = "dnb") -> None:
+        """DNB or K10plus answers with this MARC record, too, for the ISBN or for the record's own number."""
+        self._records.setdefault((source, isbn13), []).append(record)
 
-    def add_book(self, isbn13: str, **book: Any) -> None:
-        """Open Library answers with this object for the ISBN."""
-        self._books[isbn13] = book
+    def add_book(self, isbn13: str, source: str = "openlibrary", **book: Any) -> None:
+        """Open Library, lobid or Google Books answers with this object for the ISBN."""
+        self._books[source, isbn13] = book
 
     def dnb_answer(self, query: str) -> bytes:
         numbers = re.findall(r"(?:num|idn)=(\w+)", query)
         isbns = dict.fromkeys([*isbns_in(" ; ".join(numbers)), *numbers])
         for isbn in isbns:
             fixture = FIXTURES / f"dnb-{isbn}.xml"
-            if fixture.exists() and isbn not in self._records:
+            if fixture.exists() and ("dnb", isbn) not in self._records:
                 return fixture.read_bytes()
-        records = [self._records[isbn] for isbn in isbns if isbn in self._records]
+        records = [record for isbn in isbns for record in self._records.get(("dnb", isbn), [])]
         made = [made_record(isbn, f"Buch {isbn[4:12]}", "Person 1") for isbn in isbns if isbn.startswith("9783")]
         return marcxml.sru(*(records or made))
+
+    def k10plus_answer(self, query: str) -> bytes:
+        found = re.fullmatch(r"pica\.(?:isb|ppn)=(\w+)", query)
+        if not found:
+            return marcxml.diagnostic("Query syntax error")
+        return marcxml.sru(*self._records.get(("k10plus", found.group(1)), []), prefix="zs")
+
+    def lobid_answer(self, query: str) -> bytes:
+        book = self._books.get(("lobid", query.removeprefix("isbn:")))
+        members = [book] if book else []
+        return json.dumps({"totalItems": len(members), "member": members}).encode()
+
+    def googlebooks_answer(self, query: str) -> bytes:
+        book = self._books.get(("googlebooks", query.removeprefix("isbn:")))
+        found = {"kind": "books#volumes", "totalItems": 1, "items": [book]} if book else {"totalItems": 0}
+        return json.dumps(found).encode()
 
     def openlibrary_answer(self, keys: str) -> bytes:
         found: dict[str, Any] = {}
         for isbn in isbns_in(keys.replace(",", " ; ")):
             fixture = FIXTURES / f"openlibrary-{isbn}.json"
-            if isbn in self._books:
-                found[f"ISBN:{isbn}"] = self._books[isbn]
+            if ("openlibrary", isbn) in self._books:
+                found[f"ISBN:{isbn}"] = self._books["openlibrary", isbn]
             elif fixture.exists():
                 found |= json.loads(fixture.read_text(encoding="utf-8"))
             elif isbn.startswith(("9780", "9781")):
-                found[f"ISBN:{isbn}"] = made_book(isbn)
+                found[f"ISBN:{isbn}"] = made_book(isbn, f"Book {isbn[4:12]}", "Person 2")
         return json.dumps(found).encode()
 
 
@@ -176,18 +207,61 @@ def made_record(isbn13: str, title: str, author: str, *more: str) -> str:
     )
 
 
-def made_book(isbn13: str) -> dict[str, Any]:
+def made_book(isbn13: str, title: str, author: str) -> dict[str, Any]:
     """A plain book of Open Library."""
     return {
         "url": f"https://openlibrary.org/books/OL{isbn13[3:12]}M/Book",
         "key": f"/books/OL{isbn13[3:12]}M",
-        "title": f"Book {isbn13[4:12]}",
-        "authors": [{"name": "Person 2"}],
+        "title": title,
+        "authors": [{"name": author}],
         "publishers": [{"name": "Press 1"}],
         "publish_date": "2001",
         "number_of_pages": 100,
         "identifiers": {"isbn_13": [isbn13]},
     }
+
+
+def made_member(isbn13: str, title: str, author: str) -> dict[str, Any]:
+    """A plain record of lobid."""
+    return {
+        "id": f"http://lobid.org/resources/99{isbn13[3:12]}0206441#!",
+        "almaMmsId": f"99{isbn13[3:12]}0206441",
+        "type": ["BibliographicResource", "Book"],
+        "medium": [{"label": "Print", "id": "http://rdaregistry.info/termList/RDAproductionMethod/1010"}],
+        "title": title,
+        "isbn": [isbn13],
+        "extent": "123 Seiten",
+        "publication": [
+            {"type": ["PublicationEvent"], "startDate": "2005", "location": ["Köln"], "publishedBy": ["Verlag 5"]}
+        ],
+        "contribution": [
+            {
+                "agent": {"label": author, "type": ["Person"]},
+                "role": {"id": "http://id.loc.gov/vocabulary/relators/aut"},
+            }
+        ],
+        "language": [{"id": "http://id.loc.gov/vocabulary/iso639-2/ger"}],
+    }
+
+
+def made_volume(isbn13: str, title: str, author: str) -> dict[str, Any]:
+    """A plain volume of Google Books."""
+    return {
+        "id": f"g{isbn13[3:12]}",
+        "volumeInfo": {
+            "title": title,
+            "authors": [author],
+            "publisher": "Press 7",
+            "publishedDate": "2007-03-01",
+            "industryIdentifiers": [{"type": "ISBN_13", "identifier": isbn13}],
+            "pageCount": 77,
+            "language": "de",
+        },
+        "saleInfo": {"isEbook": False},
+    }
+
+
+_MADE = {"openlibrary": made_book, "lobid": made_member, "googlebooks": made_volume}
 
 
 class _Server(ThreadingHTTPServer):
@@ -226,11 +300,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self, source: str) -> tuple[bytes, str]:
         """The right answer and its type."""
-        query = parse_qs(urlsplit(self.path).query)
-        if source == "dnb" and "MARC21-xml" in query.get("recordSchema", []):
-            return self.stand_in.dnb_answer(query.get("query", [""])[0]), XML
-        if urlsplit(self.path).path == "/openlibrary/api/books.json":
-            return self.stand_in.openlibrary_answer(query.get("bibkeys", [""])[0]), JSON
+        query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        path, here = urlsplit(self.path).path, self.stand_in
+        is_sru = query.get("version") == "1.1" and query.get("operation") == "searchRetrieve"
+        if source == "dnb" and is_sru and query.get("recordSchema") == "MARC21-xml":
+            return here.dnb_answer(query.get("query", "")), XML
+        if source == "k10plus" and is_sru and query.get("recordSchema") == "marcxml":
+            return here.k10plus_answer(query.get("query", "")), XML
+        if source in SRU:
+            return marcxml.diagnostic("Unsupported parameter"), XML
+        if path == "/lobid/search" and query.get("format") == "json":
+            return here.lobid_answer(query.get("q", "")), JSON
+        if path == "/openlibrary/api/books.json":
+            return here.openlibrary_answer(query.get("bibkeys", "")), JSON
+        if path == "/googlebooks/volumes" and query.get("key") == KEY:
+            return here.googlebooks_answer(query.get("q", "")), JSON
         return b"{}", JSON
 
     def send(self, body: bytes, kind: str = "text/html", status: int = 200, **headers: str) -> None:
@@ -260,7 +344,14 @@ def _packed(handler: _Handler, source: str) -> None:
 
 
 def _nothing_found(handler: _Handler, source: str) -> None:
-    handler.send(*((marcxml.sru(), XML) if source == "dnb" else (b"{}", JSON)))
+    nothing = {"lobid": b'{"totalItems": 0, "member": []}', "googlebooks": b'{"totalItems": 0}'}
+    handler.send(*((marcxml.sru(), XML) if source in SRU else (nothing.get(source, b"{}"), JSON)))
+
+
+def _slow(handler: _Handler, source: str) -> None:
+    """The right answer, but late."""
+    if not handler.stand_in.stopping.wait(handler.stand_in.slow_s):
+        _well(handler, source)
 
 
 def _drip(handler: _Handler, source: str) -> None:
@@ -342,7 +433,7 @@ def _plain(body: bytes, kind: str | None = None, status: int = 200) -> Callable[
     """Always the same body; without `kind` under the type of a right answer."""
 
     def send(handler: _Handler, source: str) -> None:
-        handler.send(body, kind or (XML if source == "dnb" else JSON), status=status)
+        handler.send(body, kind or (XML if source in SRU else JSON), status=status)
 
     return send
 
@@ -351,6 +442,7 @@ MANNERS: dict[str, Callable[[_Handler, str], None]] = {
     "well": _well,
     "packed": _packed,
     "nothing": _nothing_found,
+    "slow": _slow,
     "drip": _drip,
     "drip-header": _drip_header,
     "hang": _hang,
@@ -384,11 +476,13 @@ def nobody_listens() -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8899)
-    parser.add_argument("--dnb", choices=MANNERS, default="well")
-    parser.add_argument("--openlibrary", choices=MANNERS, default="well")
+    parser.add_argument("--all", action="store_true", help="all sources; else DNB and Open Library")
+    for name in ALL:
+        parser.add_argument(f"--{name}", choices=MANNERS, default="well")
     given = parser.parse_args()
-    with StandIn(port=given.port, manners={"dnb": given.dnb, "openlibrary": given.openlibrary}) as stand_in:
-        for name, value in stand_in.settings().items():
+    manners = {name: getattr(given, name) for name in ALL}
+    with StandIn(port=given.port, manners=manners) as stand_in:
+        for name, value in stand_in.settings(*(ALL if given.all else ())).items():
             print(f"BIBLIOTHEK_{name.upper()}={value or 'off'}", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()

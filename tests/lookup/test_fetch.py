@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import pytest
 
 from bibliothek import __version__
 from bibliothek.lookup import fetch as module
-from bibliothek.lookup.dnb import XML
+from bibliothek.lookup.catalogues import XML
 from bibliothek.lookup.fetch import Answer, fetch, user_agent
 from bibliothek.lookup.politeness import Politeness
+from tests.conftest import NOON
 from tests.lookup.stand_in import StandIn, nobody_listens
 
 QUESTION = {"query": "num=9783551551672", "recordSchema": "MARC21-xml"}
@@ -188,10 +190,23 @@ def test_loopback_is_asked_directly_whatever_proxy_is_set(server: StandIn, monke
     asyncio.run_coroutine_threadsafe(made[0].aclose(), module._loop()).result(5)
 
 
-def test_whom_to_write_to_is_in_the_user_agent() -> None:
-    assert user_agent("admin@example.org", "https://b.example.org") == f"Bibliothek/{__version__} (admin@example.org)"
-    assert user_agent(None, "https://b.example.org") == f"Bibliothek/{__version__} (https://b.example.org)"
-    assert user_agent("Jörg\r\nX: (y)", "") == f"Bibliothek/{__version__} (Jrg X: y)"
+@pytest.mark.parametrize(
+    ("contact", "base_url", "said"),
+    [
+        ("admin@example.org", "https://b.example.org", "+https://b.example.org; admin@example.org"),
+        (None, "https://b.example.org", "+https://b.example.org"),
+        (None, "http://localhost:8000", "+https://bibliothek.example"),
+        ("admin@example.org", "http://127.0.0.1:8000", "+https://bibliothek.example; admin@example.org"),
+        ("Jörg\r\nX: (y)", "", "+https://bibliothek.example; Jrg X: y"),
+    ],
+)
+def test_who_asks_and_whom_to_write_to_is_in_the_user_agent(contact: str | None, base_url: str, said: str) -> None:
+    assert user_agent(contact, base_url).encode("ascii") == f"Bibliothek/{__version__} ({said})".encode()
+
+
+def test_the_project_has_an_address_of_its_own_as_soon_as_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROJECT_URL", "https://code.example.org/bibliothek")
+    assert "(+https://code.example.org/bibliothek; a@b.org)" in user_agent("a@b.org", "https://b.example.org")
 
 
 # --- politeness ------------------------------------------------------------------------------------------------------
@@ -226,3 +241,21 @@ def test_a_turn_that_would_come_too_late_is_not_taken() -> None:
     with politeness.turn(start + 1) as second:
         assert not second
     assert time.monotonic() - start < 0.9
+
+
+def test_who_waits_for_a_turn_does_not_ask_a_source_that_others_found_in_trouble() -> None:
+    politeness = Politeness(seconds_apart=0, at_once=1)
+    took: list[bool] = []
+
+    def wait() -> None:
+        with politeness.turn(time.monotonic() + 5) as ours:
+            took.append(ours)
+
+    with politeness.turn(time.monotonic() + 1) as first:
+        assert first
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.1)
+        politeness.breaker.fail("unavailable", None, NOON, NOON)
+    waiting.join()
+    assert took == [False]

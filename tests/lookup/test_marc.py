@@ -10,9 +10,10 @@ import pytest
 
 from bibliothek.catalogue.fields import Part, Person
 from bibliothek.catalogue.rules import checked, checked_origin
+from bibliothek.lookup.loose import BadAnswer
 from bibliothek.lookup.marc import record_of
 from bibliothek.lookup.record import Record
-from bibliothek.lookup.sru import BadAnswer, read_sru
+from bibliothek.lookup.sru import read_sru
 from tests.lookup.marcxml import LEADER, control, diagnostic, field, record, sru
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -13,9 +13,10 @@ import pytest
 from bibliothek.catalogue.rules import checked, checked_origin
 from bibliothek.lookup.isbd import imprint
 from bibliothek.lookup.languages import two_letters
+from bibliothek.lookup.loose import BadAnswer
 from bibliothek.lookup.marc import record_of
 from bibliothek.lookup.record import Record
-from bibliothek.lookup.sru import BadAnswer, marc_records, parse_xml, read_sru
+from bibliothek.lookup.sru import marc_records, parse_xml, read_sru
 
 LOOKUP = Path(__file__).parents[3] / "shared" / "data" / "lookup"
 LAST_YEAR = 2027
