@@ -85,3 +85,52 @@ class Subject(Base):
     title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
+
+
+class FieldOrigin(Base):
+    """Where a field of a title came from, and when: the name of a source, or "person" for what somebody typed.
+
+    `field` is a name of `fields.TitleFields`, or "subjects". What a person typed is never overwritten by a source.
+    """
+
+    __tablename__ = "field_origin"
+
+    title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="CASCADE"), primary_key=True)
+    field: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    at: Mapped[datetime]
+
+
+class Cover(Base):
+    """The picture of a title. The file lies in the data folder, named by its digest; None while it is still to be fetched.
+
+    `source` is "own" for a photo that somebody took, which no source replaces, or the name of a source, in which `reference`
+    is the picture's number. After `tries` in vain the next one is at `next_try_at`, never again where that is None.
+    """
+
+    __tablename__ = "cover"
+
+    title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="CASCADE"), primary_key=True)
+    source: Mapped[str]
+    reference: Mapped[str | None]
+    digest: Mapped[str | None] = mapped_column(index=True)
+    at: Mapped[datetime]
+    tries: Mapped[int] = mapped_column(server_default="0", default=0)
+    next_try_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class TitleMerge(Base):
+    """Two titles that became one. `gone` (JSON) is the title that is no more, with all that moved, so that it can come back.
+
+    Links to `gone_id` lead to `kept_id` until the merge is undone.
+    """
+
+    __tablename__ = "title_merge"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gone_id: Mapped[int] = mapped_column(index=True)
+    kept_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="CASCADE"), index=True)
+    gone: Mapped[str]
+    merged_at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]

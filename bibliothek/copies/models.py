@@ -50,6 +50,10 @@ class Copy(Base):
     state: Mapped[str]
     created_at: Mapped[datetime]
     labelled_at: Mapped[datetime | None]
+    # How it looks ("new", "good", "worn", "damaged"), and why and since when it is not the library's any more.
+    condition: Mapped[str | None]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_reason: Mapped[str | None]
 
     title: Mapped[Title] = relationship(lazy="raise_on_sql")
     shelf: Mapped[Shelf | None] = relationship(lazy="raise_on_sql")
