@@ -23,7 +23,7 @@ from bibliothek.members import sign_in
 from bibliothek.members.fields import Address, Name
 from bibliothek.members.rules import local_path
 from bibliothek.problems import Invalid
-from bibliothek.web.forms import BadForm
+from bibliothek.web.forms import BadForm, Errors
 from bibliothek.web.network import network_of
 from bibliothek.web.routes import LANGUAGE, action, errand, page
 from bibliothek.web.sign_in import SESSION, Audience
@@ -197,9 +197,15 @@ def settings_page(visit: Visit) -> Answer:
 @action("/verwaltung/einstellungen", Audience.LIBRARIANS, again=settings_page)
 def change_settings(visit: Visit) -> Answer:
     """Save what the form says."""
-    form = visit.read(SettingsForm)
-    actions.rename(visit.db, form.name, visit.now)
-    actions.change_lending(visit.db, form.loan_days, sheet_named(form.label_sheet).name)
+    errors = Errors()
+    with errors.at("name"):
+        form = visit.read(SettingsForm)
+        actions.rename(visit.db, form.name, visit.now)
+    with errors.at("label_sheet"):
+        # Looked up even where the form is wrong, so that all errors are said at once.
+        sheet = sheet_named(visit.field("label_sheet"))
+    errors.refuse()
+    actions.change_lending(visit.db, form.loan_days, sheet.name)
     return visit.redirect("/verwaltung/einstellungen", _("Gespeichert."))
 
 

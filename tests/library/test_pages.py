@@ -111,6 +111,14 @@ def test_what_does_not_fit_is_said_and_nothing_changes(
         assert (library.name, library.loan_days, library.label_sheet) == ("Bibliothek", 28, "L7160")
 
 
+def test_all_that_does_not_fit_is_said_at_once(both: Library, people: dict[str, Member]) -> None:
+    with both.client() as client:
+        client.sign_in(people["admin"])
+        text = text_of(client.submit(SETTINGS, name="", loan_days="zwei", label_sheet="X1").text)
+        assert "3 Felder passen noch nicht" in text
+        assert "Den Etikettenbogen „X1“ gibt es hier nicht." in text
+
+
 @pytest.mark.parametrize("days", [0, 366, -1])
 def test_the_loan_period_is_1_to_365_days(both: Library, days: int) -> None:
     with pytest.raises(Invalid), both.database.writing() as db:
