@@ -1,5 +1,5 @@
 // Pages of the tablet other than its scan page: whoever leaves one open leaves nothing behind for the next person, and a
-// scan that no field expects is done as on the scan page.
+// scan that no field expects is done as on the scan page, also where a field for something else has the focus.
 "use strict";
 
 (() => {
@@ -8,6 +8,9 @@
   const SHORTEST_CODE = 5;
   // A scanner types a key every 2 to 30 ms; nobody types a whole code like that.
   const SCANNER_KEY_MS = 100;
+  const ALPHABET = "0123456789ABCDEFGHJKMNPRSTVWX";
+  // A code of ours, plain or in the address on a label (codes.py). A keyboard of another layout types other signs for : and /.
+  const CODE = /(?:^|[^0-9A-Z]C[^0-9A-Z]+)(?:B(?=.{6}$)|R(?=.{4}$)|M(?=.{28}$))([0-9A-HJKMNPR-TV-X]+)$/;
   let timer = 0;
   let text = "";
   let lastKey = 0;
@@ -21,16 +24,31 @@
     return Boolean(element?.matches("input:not([type=hidden], [type=checkbox], [type=radio]), textarea, select"));
   }
 
+  // The check symbol tells a code from a word that somebody types fast.
+  function isCode(text) {
+    const symbols = CODE.exec(text.toUpperCase())?.[1] ?? "";
+    let sum = 0;
+    for (let n = 0; n < symbols.length; n += 1) sum += (n + 1) * ALPHABET.indexOf(symbols[n]);
+    return symbols !== "" && sum % ALPHABET.length === 0;
+  }
+
+  // Where a book is taken in, its ISBN and the donor's card are scanned into their fields.
+  function expectsScans(field) {
+    return Boolean(field.closest('form[action^="/spenden"]'));
+  }
+
   document.addEventListener(
     "keydown",
     (event) => {
       stillHere();
       if (event.timeStamp - lastKey > SCANNER_KEY_MS) text = "";
       lastKey = event.timeStamp;
-      if (isEditable(document.activeElement)) text = "";
+      const field = isEditable(document.activeElement) ? document.activeElement : null;
+      if (field && expectsScans(field)) text = "";
       else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey) text += event.key;
-      else if (event.key === "Enter" && text.length >= SHORTEST_CODE) {
+      else if (event.key === "Enter" && text.length >= SHORTEST_CODE && (!field || isCode(text))) {
         event.preventDefault();
+        if (field) field.value = "";
         form.elements.scan.value = text;
         // Sent again by a reload, it is still the same scan.
         form.elements.nummer.value = crypto.getRandomValues(new Uint32Array(3)).join("-");
