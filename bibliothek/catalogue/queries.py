@@ -259,6 +259,14 @@ def title_answers(db: Session, ids: Sequence[int], copies: Mapping[int, HasCopie
     ]
 
 
+def title_answer(db: Session, title_id: int, copies: Mapping[int, HasCopies]) -> TitleAnswer:
+    """One title, as `title_answers` gives several. Raises NoSuchTitle."""
+    found = title_answers(db, [title_id], copies)
+    if not found:
+        raise NoSuchTitle
+    return found[0]
+
+
 _IDS = bindparam("ids", expanding=True, type_=Integer)
 _PLAIN = select(Title.id, *(getattr(Title, name) for name in OWN_COLUMNS)).where(Title.id.in_(_IDS))
 _PERSONS_OF = (

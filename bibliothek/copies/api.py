@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from msgspec import UNSET, UnsetType
 
 from bibliothek.catalogue.fields import TitleAnswer
-from bibliothek.catalogue.queries import title_answers
+from bibliothek.catalogue.queries import title_answer
 from bibliothek.lending.queries import LENDABLE, at_desk, availability
 from bibliothek.members.queries import member
 from bibliothek.web.calls import Call, read_call
@@ -37,7 +37,7 @@ class CopyAnswer(msgspec.Struct):
 def get_copy(call: Call, code: FromPath[str]) -> CopyAnswer:
     """The copy with this code. 404 when nothing has it, 422 when it was misread."""
     copy = at_desk(call.db, code)
-    (title,) = title_answers(call.db, [copy.title_id], availability(call.db, [copy.title_id]))
+    title = title_answer(call.db, copy.title_id, availability(call.db, [copy.title_id]))
     return CopyAnswer(
         code=copy.code,
         title=title,

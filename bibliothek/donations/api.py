@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from litestar import Router
 from litestar.params import JSONBody
+from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import queries as catalogue
 from bibliothek.catalogue.fields import Part, Person, TitleAnswer, TitleFields
@@ -40,20 +41,22 @@ class PartIn(msgspec.Struct):
 class DonationIn(msgspec.Struct):
     """`{isbn}` looks the book up; with `title` it is stored as it stands, without asking anybody.
 
-    `donor` is a name or a member card's code, `shelf` a shelf's code or name.
+    A look-up's record fits as it is: what is null counts as left out, and its `isbns` come after `isbn`. `donor` is a name or
+    a member card's code, `shelf` a shelf's code or name.
     """
 
     isbn: str | None = None
     title: str | None = None
     subtitle: str | None = None
-    contributors: list[PersonIn] = []
+    contributors: list[PersonIn] | None = None
     publisher: str | None = None
     place: str | None = None
     year: int | None = None
     edition: str | None = None
     pages: int | None = None
     language: str | None = None
-    series: list[PartIn] = []
+    series: list[PartIn] | None = None
+    isbns: list[str] | None = None
     donor: str | None = None
     shelf: str | None = None
 
@@ -106,9 +109,9 @@ class SourcesAway(Problem):
 
 
 def donation_answer(call: Call, ids: dict[str, Any]) -> DonationAnswer:
-    """The title as it is now, but with the copies that were counted when this one came in."""
+    """The title as it is now, but with the copies that were counted when this one came in. Raises NoSuchTitle."""
     counted = {ids["title"]: Availability(*ids["copies"])}
-    (title,) = catalogue.title_answers(call.db, [ids["title"]], counted)
+    title = catalogue.title_answer(call.db, ids["title"], counted)
     return DonationAnswer(ids["donation"], title, CopyAnswer(ids["copy"]))
 
 
@@ -120,15 +123,16 @@ def asks(data: DonationIn) -> bool:
 def ask(call: Call, data: DonationIn) -> Record | int:
     """The best record for the ISBN, or the number of the title that is here already.
 
-    Raises NotAnIsbn, FoundNowhere, SourcesAway.
+    Raises what is wrong with the body before anybody is asked; FoundNowhere, SourcesAway.
     """
     if not data.isbn:
         raise NothingNamed
     wrong: list[Problem] = []
-    with _at("isbn", wrong):
-        isbn = book_isbn(data.isbn)
-    _refuse(wrong)
     with call.kit.database.reading() as db:
+        _read_donor_and_shelf(db, data, wrong)
+        with _at("isbn", wrong):
+            isbn = book_isbn(data.isbn)
+        _refuse(wrong)
         here = catalogue.titles_by_isbn(db, isbn)
     if here:
         return here[0].id
@@ -142,10 +146,7 @@ def ask(call: Call, data: DonationIn) -> Record | int:
 def donate(call: Call, asked: Record | int | None, data: JSONBody[DonationIn]) -> Made:
     """Take a book in. It gets a copy with a code of its own, waiting for its label."""
     wrong: list[Problem] = []
-    with _at("donor", wrong):
-        donor = actions.read_donor(call.db, data.donor)
-    with _at("shelf", wrong):
-        shelf = shelf_by(call.db, data.shelf).id if data.shelf else None
+    donor, shelf = _read_donor_and_shelf(call.db, data, wrong)
     if asked is None:
         fields = _fields(data, wrong)
     elif isinstance(asked, Record):
@@ -162,6 +163,16 @@ def donate(call: Call, asked: Record | int | None, data: JSONBody[DonationIn]) -
     return Made(201, ids)
 
 
+def _read_donor_and_shelf(db: Session, data: DonationIn, wrong: list[Problem]) -> tuple[actions.Donor, int | None]:
+    """Who gave it and the number of its shelf; what is wrong with them is added to `wrong`."""
+    donor, shelf = actions.Donor(), None
+    with _at("donor", wrong):
+        donor = actions.read_donor(db, data.donor)
+    with _at("shelf", wrong):
+        shelf = shelf_by(db, data.shelf).id if data.shelf else None
+    return donor, shelf
+
+
 def _with_isbn(record: Record, data: DonationIn) -> TitleFields:
     """The record's fields; the ISBN that was scanned comes first."""
     isbn = book_isbn(data.isbn or "")
@@ -170,21 +181,21 @@ def _with_isbn(record: Record, data: DonationIn) -> TitleFields:
 
 def _fields(data: DonationIn, wrong: list[Problem]) -> TitleFields:
     """The title as it was sent; what is wrong with it is added to `wrong`."""
-    isbns: tuple[str, ...] = ()
+    isbns = data.isbns or []
     with _at("isbn", wrong):
-        isbns = (book_isbn(data.isbn),) if data.isbn else ()
+        isbns = [book_isbn(data.isbn), *isbns] if data.isbn else isbns
     fields = TitleFields(
         title=data.title or "",
         subtitle=data.subtitle,
-        contributors=tuple(Person(person.name, person.role) for person in data.contributors),
+        contributors=tuple(Person(person.name, person.role) for person in data.contributors or ()),
         publisher=data.publisher,
         place=data.place,
         year=data.year,
         edition=data.edition,
         pages=data.pages,
         language=data.language,
-        series=tuple(Part(part.title, part.number) for part in data.series),
-        isbns=isbns,
+        series=tuple(Part(part.title, part.number) for part in data.series or ()),
+        isbns=tuple(isbns),
     )
     with _at("title", wrong):
         checked(fields)
@@ -197,6 +208,9 @@ def _at(field: str, wrong: list[Problem]) -> Iterator[None]:
     try:
         yield
     except Problem as problem:
+        if isinstance(problem, NotFound):
+            # The body names something that is not here. 404 says that nobody knows the book.
+            problem.status = Invalid.status
         problem.errors = problem.errors or {field: problem.sentence}
         wrong.append(problem)
 

@@ -11,7 +11,7 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from bibliothek.catalogue.fields import TitleAnswer
-from bibliothek.catalogue.queries import title_answers
+from bibliothek.catalogue.queries import title_answer
 from bibliothek.codes import read
 from bibliothek.copies.queries import copy_code, copy_ref
 from bibliothek.lending import actions, queries
@@ -117,9 +117,9 @@ def _card(text: str) -> str:
 
 
 def return_answer(call: Call, ids: dict[str, Any]) -> ReturnAnswer:
-    """What came back, with its title as it is now, but with the copies that were counted then."""
+    """What came back, with its title as it is now, but with the copies that were counted then. Raises NoSuchTitle."""
     counted = {ids["title_id"]: queries.Availability(*ids["copies"])}
-    (title,) = title_answers(call.db, [ids["title_id"]], counted)
+    title = title_answer(call.db, ids["title_id"], counted)
     at = ids["returned_at"]
     return ReturnAnswer(ids["copy"], title, datetime.fromisoformat(at) if at else None, ids["already"], None)
 

@@ -55,8 +55,8 @@ def test_a_member_card_is_recognized_and_not_repeated(both: Library) -> None:
         client.with_token()
         copy = client.get(f"/api/v1/copies/{card}")
         shelf = client.post("/api/v1/donations", json={"title": "Ein Buch", "shelf": card})
-    for answer, code in ((copy, "unknown-copy"), (shelf, "unknown-shelf")):
-        assert (answer.status_code, answer.json()["code"]) == (404, code)
+    for answer, status, code in ((copy, 404, "unknown-copy"), (shelf, 422, "unknown-shelf")):
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
         assert answer.json()["detail"] == "Das ist eine Mitgliedskarte."
         assert card not in answer.text
 

@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import delete, event, select
 
+from bibliothek.catalogue.models import Title
 from bibliothek.codes import Kind, new_code
+from bibliothek.copies.models import Copy
 from bibliothek.lending.models import Borrower, Loan
 from tests import make
 from tests.client import Client
@@ -172,6 +174,16 @@ def test_pages_that_do_not_exist_are_refused(library: Library, query: str) -> No
         answer = client.with_token().get(f"/api/v1/loans?{query}")
         assert answer.status_code == 422
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_repeated_return_of_a_title_that_is_gone_is_told_so(desk: Desk, both: Library) -> None:
+    key = {"idempotency-key": "k"}
+    assert desk.give_back(desk.copies[0], **key).json()["already"] is True
+    with both.database.writing() as db:
+        db.execute(delete(Copy))
+        db.execute(delete(Title))
+    again = desk.give_back(desk.copies[0], **key)
+    assert (again.status_code, again.json()["code"]) == (404, "unknown-title")
 
 
 def test_a_tablets_token_lends_and_returns_but_lists_nobody(desk: Desk, both: Library) -> None:
