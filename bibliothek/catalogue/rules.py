@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -224,16 +224,20 @@ def _few(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text))
 
 
-def _persons(persons: Iterable[Person]) -> tuple[Person, ...]:
+def _refuse_many(entries: Sequence[Any], what: str, most: int) -> None:
+    """Counted before any of them is looked at: this happens while others wait for the database."""
+    if len(entries) > most:
+        raise TooMany(_(what), most)
+
+
+def _persons(persons: Sequence[Person]) -> tuple[Person, ...]:
+    _refuse_many(persons, N_("Personen"), MOST_PERSONS)
     clean = [
         Person(name, _role(person.role))
         for person in persons
         if (name := _words(N_("Person"), LONGEST_NAME, person.name))
     ]
-    found = tuple(dict.fromkeys(clean))
-    if len(found) > MOST_PERSONS:
-        raise TooMany(_("Personen"), MOST_PERSONS)
-    return found
+    return tuple(dict.fromkeys(clean))
 
 
 def _role(role: str) -> str:
@@ -243,23 +247,19 @@ def _role(role: str) -> str:
     return clean
 
 
-def _series(series: Iterable[Part]) -> tuple[Part, ...]:
+def _series(series: Sequence[Part]) -> tuple[Part, ...]:
+    _refuse_many(series, N_("Reihen"), MOST_SERIES)
     clean = [
         Part(title, _text(N_("Band"), LONGEST_NAME, part.number))
         for part in series
         if (title := _words(N_("Reihe"), LONGEST_NAME, part.title))
     ]
-    found = tuple(dict.fromkeys(clean))
-    if len(found) > MOST_SERIES:
-        raise TooMany(_("Reihen"), MOST_SERIES)
-    return found
+    return tuple(dict.fromkeys(clean))
 
 
-def _isbns(isbns: Iterable[str]) -> tuple[str, ...]:
-    found = _few(isbn13(isbn) for isbn in isbns if isbn.strip())
-    if len(found) > MOST_ISBNS:
-        raise TooMany(_("ISBNs"), MOST_ISBNS)
-    return tuple(found)
+def _isbns(isbns: Sequence[str]) -> tuple[str, ...]:
+    _refuse_many(isbns, N_("ISBNs"), MOST_ISBNS)
+    return tuple(_few(isbn13(isbn) for isbn in isbns if isbn.strip()))
 
 
 def isbn13(text: str) -> str:

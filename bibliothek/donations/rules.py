@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from bibliothek.catalogue.fields import Part, Person
+from bibliothek.catalogue.rules import MOST_PERSONS, MOST_SERIES
 from bibliothek.catalogue.wording import ROLES
 
 # How people abbreviate what somebody did, as printed on title pages, and the MARC relator code of it.
@@ -23,10 +25,12 @@ def read_persons(text: str, known: Iterable[Person] = ()) -> tuple[Person, ...]:
     """One person a line, "Family, Given", what they did in brackets behind: (Hg.), (Übers.), (Ill.) or a MARC code.
 
     Without brackets it is the author. A bracket that says something else belongs to the name. `known` are the persons whom
-    the form offered: a line that was left as it was is that very person, whatever stands in brackets.
+    the form offered: a line that was left as it was is that very person, whatever stands in brackets. Of more than a title
+    may have, only one is read, which is enough to refuse them.
     """
     offered = {_person_line(person).strip(): person for person in known}
-    return tuple(offered.get(line) or _person(line) for line in _lines(text))
+    persons = (offered.get(line) or _person(line) for line in _lines(text))
+    return tuple(islice(persons, MOST_PERSONS + 1))
 
 
 def write_persons(persons: Iterable[Person]) -> str:
@@ -55,11 +59,12 @@ def _person_line(person: Person) -> str:
 def read_series(text: str, known: Iterable[Part] = ()) -> tuple[Part, ...]:
     """One series a line, its number behind a semicolon as libraries write it (ISBD): "rororo ; 1234".
 
-    `known` are the series that the form offered: a line that was left as it was is that very one.
+    `known` are the series that the form offered: a line that was left as it was is that very one. Of more than a title may
+    have, only one is read, which is enough to refuse them.
     """
     offered = {_series_line(part).strip(): part for part in known}
     parts = (offered.get(line) or _part(line) for line in _lines(text))
-    return tuple(part for part in parts if part.title)
+    return tuple(islice((part for part in parts if part.title), MOST_SERIES + 1))
 
 
 def write_series(series: Iterable[Part]) -> str:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from bibliothek.catalogue import queries, search
+from bibliothek.catalogue import queries, rules, search
 from bibliothek.catalogue.actions import add_title, edit_title, reindex
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
 from bibliothek.catalogue.models import Contributor, Title
@@ -226,6 +227,25 @@ def test_a_text_however_long_is_read_quickly_and_refused() -> None:
     for long in ("A" * 1_000_000, "A1 " * 300_000, "A\u0301\u0323" * 300_000, "A" + "\u0301\u0323" * 500_000):
         with pytest.raises(TooLong):
             checked(TitleFields(title=long + "!" * 1000, contributors=(Person(long, "aut"),), edition=long))
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        {"contributors": (Person("P", "aut"),) * 30_000},
+        {"series": (Part("R"),) * 30_000},
+        {"isbns": ("9783551551672",) * 30_000},
+    ],
+)
+def test_far_too_many_entries_are_counted_and_not_looked_at(
+    many: dict[str, tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str | None] = []
+    monkeypatch.setattr(rules, "one_line", lambda text: looked_at.append(text) or text or "")
+    monkeypatch.setattr(rules, "isbn13", lambda isbn: looked_at.append(isbn) or isbn)
+    with pytest.raises(TooMany):
+        checked(TitleFields(title="Titel", **many))  # type: ignore[arg-type]
+    assert len(looked_at) < 10
 
 
 def test_every_wrong_field_is_named_at_once() -> None:

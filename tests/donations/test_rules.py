@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bibliothek.catalogue.fields import Part, Person
+from bibliothek.catalogue.rules import MOST_PERSONS, MOST_SERIES
 from bibliothek.donations import rules
 
 
@@ -65,3 +66,9 @@ def test_series_are_read_with_their_number() -> None:
         Part("Reihe; Abteilung B", "2"),
     )
     assert rules.read_series(rules.write_series(rules.read_series(text))) == rules.read_series(text)
+
+
+def test_no_more_lines_are_read_than_it_takes_to_refuse_them() -> None:
+    assert len(rules.read_persons("\n".join(f"Person {n}" for n in range(30_000)))) == MOST_PERSONS + 1
+    # Lines that name nothing are passed over, however many they are.
+    assert len(rules.read_series("; 5\n" * 100 + "\n".join(f"Reihe {n}" for n in range(30_000)))) == MOST_SERIES + 1
