@@ -153,7 +153,10 @@ def change_member(db: Session, member_id: int, name: str, email: str | None, rol
 
 
 def remove_member(db: Session, member_id: int, now: datetime) -> None:
-    """Delete a member with cards, sessions and waiting mails. Books stay, and so does what they donated, without the name.
+    """Delete a member with cards, sessions and waiting mails. Books stay, and so does what they donated, no longer linked to them.
+
+    A donor's name that was typed, instead of a card or a tick, stays as well: it is linked to no member, and two may have
+    the same name.
 
     Raises NoSuchMember, LastAdmin, and HasOpenLoans, which the database itself decides.
     """
