@@ -85,7 +85,9 @@ def pages_in(text: str) -> int | None:
 
 # What stands for the title of a part that has none of its own.
 _PART_WORD = r"(?:Haupt(?:bd|band|w|werk)|Bde?|Band|Teil|Tl|T|Vol|Volume|Heft|H|Nr|No|Lfg|Lieferung|Buch|Tome|Part)"
-_PLACEHOLDER = re.compile(rf"\[?(?:Haupt(?:bd|band|w|werk)\.?|{_PART_WORD}\.?\s*[\dIVXLC]+[.,]?)\]?|\[\d+\]", re.I)
+_PLACEHOLDER = re.compile(
+    rf"\[?(?:Haupt(?:bd|band|w|werk)\.?|{_PART_WORD}\.?\s*[\dIVXLC]{{1,7}}[.,]?)\]?|\[\d+\]", re.I
+)
 
 
 def is_placeholder(title: str) -> bool:

@@ -41,7 +41,8 @@ READ = partial(route, http_method=["GET", "HEAD"])
 # Eight errands at once; more wait in line without touching the threads that lend and return. Those that wait for somebody
 # outside do so in threads of their own, so that signing in is never behind eight look-ups that hang.
 ERRANDS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="errand")
-OUTSIDE = ThreadPoolExecutor(max_workers=8, thread_name_prefix="outside")
+# There are more of these: who only waits costs next to nothing, and one more must not first wait for eight seconds in line.
+OUTSIDE = ThreadPoolExecutor(max_workers=24, thread_name_prefix="outside")
 
 
 def page(path: str | list[str], audience: Audience) -> Callable[[Handler], HTTPRouteHandler]:
