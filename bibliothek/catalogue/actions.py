@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
 
 from sqlalchemy.orm import Session
 
-from bibliothek.catalogue import search
+from bibliothek.catalogue import provenance, search
 from bibliothek.catalogue.fields import OWN_COLUMNS, Origin, TitleFields
 from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
-from bibliothek.catalogue.rules import checked, checked_origin
+from bibliothek.catalogue.provenance import Renewed, is_gap, renewed
+from bibliothek.catalogue.queries import fields_of, subjects_of
+from bibliothek.catalogue.rules import checked, checked_origin, checked_subjects
 from bibliothek.catalogue.words import fold, sort_form
 
 
@@ -18,38 +21,69 @@ def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | 
     """A new title, cleaned and indexed. Raises Invalid (see `rules.checked`): no title, too long, not an ISBN …"""
     fields, origin = checked(fields), checked_origin(origin or Origin())
     title = Title(created_at=now, source=origin.source, source_url=origin.source_url)
-    _fill(title, fields, origin.sort_title)
-    title.subjects = [Subject(position=n, name=name) for n, name in enumerate(origin.subjects)]
+    _fill(title, fields, origin.subjects, origin.sort_title)
     db.add(title)
     db.flush()
+    said = provenance.values_of(fields, origin.subjects)
+    sources = {name: provenance.source_of(name, origin) for name, value in said.items() if not is_gap(value)}
+    provenance.note(db, title.id, sources, now, is_new=True)
     search.index(db, [title], are_new=True)
     return title
 
 
-def edit_title(db: Session, title: Title, fields: TitleFields) -> None:
-    """Replace what a title says about itself; its subjects and where it came from stay. Raises Invalid.
+def edit_title(
+    db: Session,
+    title: Title,
+    fields: TitleFields,
+    now: datetime,
+    subjects: Iterable[str] | None = None,
+    origin: Origin | None = None,
+) -> tuple[str, ...]:
+    """Replace what a title says about itself; returns the names of the fields that changed. Raises Invalid.
 
-    `title` was loaded with its parts (`queries.title`).
+    `title` was loaded with its parts (`queries.title`). Without `subjects` they stay. What changed counts as typed by a
+    person, where `origin` does not say otherwise; the rest keeps its source.
     """
+    old = provenance.values_of(fields_of(title), subjects_of(title))
     fields = checked(fields)
+    named = subjects_of(title) if subjects is None else checked_subjects(subjects)
+    changed = provenance.changes(old, provenance.values_of(fields, named))
+    origin = checked_origin(origin or Origin())
     # A filing form that came from a source is kept while the title stays as it was.
-    sort_title = title.sort_title if title.title == fields.title else None
-    for parts in (title.contributors, title.series, title.isbns):
+    sort_title = origin.sort_title if "title" in changed else title.sort_title
+    for parts in (title.contributors, title.series, title.isbns, title.subjects):
         parts.clear()
     # The new rows take the positions, and so the primary keys, of the old ones.
     db.flush()
-    _fill(title, fields, sort_title)
+    _fill(title, fields, named, sort_title)
     db.flush()
+    provenance.note(db, title.id, {name: provenance.source_of(name, origin) for name in changed}, now)
     search.index(db, [title])
+    return changed
 
 
-def _fill(title: Title, fields: TitleFields, sort_title: str | None) -> None:
+def renew_title(
+    db: Session, title: Title, found: TitleFields, origin: Origin, now: datetime, taken: Iterable[str] = ()
+) -> Renewed:
+    """Bring a title up to date with what was looked up; what a person typed stays, but for the fields `taken`.
+
+    `title` was loaded with its parts (`queries.title`).
+    """
+    sources = {name: row.source for name, row in provenance.origins(db, title.id).items()}
+    became = renewed(fields_of(title), subjects_of(title), sources, found, origin, taken)
+    if became.changed:
+        edit_title(db, title, became.fields, now, became.subjects, origin)
+    return became
+
+
+def _fill(title: Title, fields: TitleFields, subjects: Iterable[str], sort_title: str | None) -> None:
     for name in OWN_COLUMNS:
         setattr(title, name, getattr(fields, name))
     title.sort_title = " ".join(fold(sort_title or "")) or sort_form(fields.title, fields.language)
     title.contributors = [Contributor(position=n, name=p.name, role=p.role) for n, p in enumerate(fields.contributors)]
     title.series = [SeriesPart(position=n, series=p.title, number=p.number) for n, p in enumerate(fields.series)]
     title.isbns = [TitleIsbn(position=n, isbn=isbn) for n, isbn in enumerate(fields.isbns)]
+    title.subjects = [Subject(position=n, name=name) for n, name in enumerate(subjects)]
 
 
 def reindex(db: Session) -> int:

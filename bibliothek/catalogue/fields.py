@@ -47,9 +47,14 @@ class TitleAnswer(TitleFields, frozen=True, kw_only=True):
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What comes along with looked-up fields: subjects, the filing form of the title, and where it was found."""
+    """What comes along with looked-up fields: subjects, the filing form of the title, and where it was found.
+
+    `fields` ({field: source}, as a look-up gives it) says which fields come from elsewhere than from `source`; "person" is who
+    typed. Without any source a person did.
+    """
 
     sort_title: str | None = None
     subjects: tuple[str, ...] = ()
     source: str | None = None
     source_url: str | None = None
+    fields: dict[str, str] = msgspec.field(default_factory=dict)

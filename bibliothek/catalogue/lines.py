@@ -1,4 +1,4 @@
-"""Persons and series as people type them: one a line, and back."""
+"""A title as people type it into a form, and back: all of it text; persons and series one a line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable
 from itertools import islice
 
-from bibliothek.catalogue.fields import Part, Person
+import msgspec
+
+from bibliothek.catalogue.fields import OWN_COLUMNS, Part, Person, TitleFields
 from bibliothek.catalogue.rules import MOST_PERSONS, MOST_SERIES
 from bibliothek.catalogue.wording import ROLES
 
@@ -21,6 +23,51 @@ _WORDS = {"edt": "Hg.", "trl": "Übers.", "ill": "Ill."}
 _IN_BRACKETS = re.compile(r"^(?P<name>.*\S)\s*\((?P<role>[^()]{1,20})\)\s*$")
 
 
+class TypedTitle(msgspec.Struct):
+    """The form of a title: what is wrong with it is said by `catalogue.rules.checked`, for all fields at once."""
+
+    title: str | None
+    subtitle: str | None
+    persons: str | None
+    publisher: str | None
+    place: str | None
+    year: str | None
+    pages: str | None
+    edition: str | None
+    language: str | None
+    series: str | None
+
+
+def read_title(form: TypedTitle, isbns: Iterable[str], known: TitleFields | None = None) -> TitleFields:
+    """The form as a title; `known` is what the form offered."""
+    return TitleFields(
+        title=form.title or "",
+        subtitle=form.subtitle,
+        contributors=read_persons(form.persons or "", known.contributors if known else ()),
+        publisher=form.publisher,
+        place=form.place,
+        year=_whole(form.year),
+        edition=form.edition,
+        pages=_whole(form.pages),
+        language=form.language,
+        series=read_series(form.series or "", known.series if known else ()),
+        isbns=tuple(isbns),
+    )
+
+
+def write_title(fields: TitleFields) -> dict[str, str]:
+    """The values of the form that `read_title` reads."""
+    values = {name: str(getattr(fields, name)) for name in OWN_COLUMNS if getattr(fields, name) is not None}
+    return {**values, "persons": write_persons(fields.contributors), "series": write_series(fields.series)}
+
+
+def _whole(text: str | None) -> int | None:
+    """A number typed; what is none becomes 0, which is neither a year nor a number of pages."""
+    if not text:
+        return None
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
 def read_persons(text: str, known: Iterable[Person] = ()) -> tuple[Person, ...]:
     """One person a line, "Family, Given", what they did in brackets behind: (Hg.), (Übers.), (Ill.) or a MARC code.
 
@@ -29,7 +76,7 @@ def read_persons(text: str, known: Iterable[Person] = ()) -> tuple[Person, ...]:
     may have, only one is read, which is enough to refuse them.
     """
     offered = {_person_line(person).strip(): person for person in known}
-    persons = (offered.get(line) or _person(line) for line in _lines(text))
+    persons = (offered.get(line) or _person(line) for line in lines_of(text))
     return tuple(islice(persons, MOST_PERSONS + 1))
 
 
@@ -38,7 +85,8 @@ def write_persons(persons: Iterable[Person]) -> str:
     return "\n".join(map(_person_line, persons))
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
+    """Without empty ones and the spaces at their ends."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -63,7 +111,7 @@ def read_series(text: str, known: Iterable[Part] = ()) -> tuple[Part, ...]:
     have, only one is read, which is enough to refuse them.
     """
     offered = {_series_line(part).strip(): part for part in known}
-    parts = (offered.get(line) or _part(line) for line in _lines(text))
+    parts = (offered.get(line) or _part(line) for line in lines_of(text))
     return tuple(islice((part for part in parts if part.title), MOST_SERIES + 1))
 
 

@@ -236,6 +236,11 @@ def fields_of(title: Title) -> TitleFields:
     )
 
 
+def subjects_of(title: Title) -> tuple[str, ...]:
+    """What a title is about, from a title loaded with its parts."""
+    return tuple(subject.name for subject in title.subjects)
+
+
 def title_answers(db: Session, ids: Sequence[int], copies: Mapping[int, HasCopies]) -> list[TitleAnswer]:
     """The titles with these numbers as the API shows them, in this order; `copies` is `lending.queries.availability`."""
     if not ids:

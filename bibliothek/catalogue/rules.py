@@ -161,6 +161,13 @@ def checked(fields: TitleFields) -> TitleFields:
     return TitleFields(**clean)
 
 
+def checked_subjects(subjects: Iterable[str]) -> tuple[str, ...]:
+    """Typed subjects, clean and without doubles. Raises TooLong, TooMany, CardAsText, CodeAsText, IsbnAsText."""
+    subjects = tuple(subjects)
+    _refuse_many(subjects, N_("Themen"), MOST_SUBJECTS)
+    return tuple(_few(_words(N_("Thema"), LONGEST_NAME, subject) or "" for subject in subjects))
+
+
 def checked_origin(origin: Origin) -> Origin:
     """What came along from a source, cut to size without a word: nobody typed it, so nobody could mend it."""
     subjects = _few(one_line(subject)[:LONGEST_NAME] for subject in origin.subjects)[:MOST_SUBJECTS]

@@ -9,17 +9,18 @@ from litestar import Router
 from litestar.params import FromQuery
 
 from bibliothek import codes
+from bibliothek.catalogue import lines
 from bibliothek.catalogue import queries as catalogue
 from bibliothek.catalogue.fields import Origin, TitleFields
+from bibliothek.catalogue.provenance import typed_over
 from bibliothek.catalogue.rules import checked
 from bibliothek.catalogue.wording import short_title
 from bibliothek.copies import queries as copies
-from bibliothek.donations import actions, rules
+from bibliothek.donations import actions
 from bibliothek.i18n import _
 from bibliothek.lending.queries import availability
 from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.isbn import NotAnIsbn, book_isbn, first_isbn, hyphenated
-from bibliothek.lookup.record import Record
 from bibliothek.problems import Invalid
 from bibliothek.web.forms import BadForm, Errors
 from bibliothek.web.routes import action, errand, page
@@ -29,22 +30,9 @@ from bibliothek.web.visit import Page, Redirect, Visit
 WHOEVER_DONATES = Audience.MEMBERS_AND_KIOSK
 
 
-class BookForm(msgspec.Struct):
-    """The form of a book, all of it text: what is wrong with it is said by `catalogue.rules.checked`, for all fields at once.
+class BookForm(lines.TypedTitle):
+    """The form of a book, with the number that was scanned."""
 
-    Persons and series are one a line (see rules.py).
-    """
-
-    title: str | None
-    subtitle: str | None
-    persons: str | None
-    publisher: str | None
-    place: str | None
-    year: str | None
-    pages: str | None
-    edition: str | None
-    language: str | None
-    series: str | None
     isbn: str | None
 
 
@@ -90,7 +78,7 @@ def look_up(visit: Visit) -> Page:
     found = lookup.find(visit.kit.database, visit.settings, isbn, visit.now)
     with visit.kit.database.reading() as db:
         shelves = copies.shelves(db)
-    values = values_of(found.record) if found.record else {}
+    values = lines.write_title(found.record) if found.record else {}
     visit.fields = {**{name: [value] for name, value in values.items()}, "isbn": [isbn]}
     return visit.page(
         "donations/book.html",
@@ -165,13 +153,13 @@ def _read_book(visit: Visit) -> Book:
         isbn = _typed_isbn(form.isbn) if form.isbn else None
     if isbn:
         known = lookup.stored_record(visit.db, isbn)
-    fields = _fields(form, isbn, known)
+    fields = lines.read_title(form, (isbn,) if isbn else (), known)
     with errors.at("title"):
         fields = _checked(fields)
     donor, shelf_id = _donor_and_shelf(visit, errors)
     errors.refuse()
     # Where the record came from is said only while it still is that record.
-    origin = known.origin() if known and known.title == fields.title else None
+    origin = typed_over(fields, known, known.origin()) if known and known.title == fields.title else None
     return Book(fields, origin, donor, shelf_id)
 
 
@@ -223,37 +211,6 @@ def _thanks(visit: Visit, title: str, code: str) -> Redirect:
         code=code,
     )
     return visit.redirect("/spenden", said)
-
-
-def _fields(form: BookForm, isbn: str | None, known: Record | None) -> TitleFields:
-    """The form as a title; `known` is what was found for its ISBN, and offered."""
-    return TitleFields(
-        title=form.title or "",
-        subtitle=form.subtitle,
-        contributors=rules.read_persons(form.persons or "", known.contributors if known else ()),
-        publisher=form.publisher,
-        place=form.place,
-        year=_whole(form.year),
-        edition=form.edition,
-        pages=_whole(form.pages),
-        language=form.language,
-        series=rules.read_series(form.series or "", known.series if known else ()),
-        isbns=(isbn,) if isbn else (),
-    )
-
-
-def _whole(text: str | None) -> int | None:
-    """A number typed; what is none becomes 0, which is neither a year nor a number of pages."""
-    if not text:
-        return None
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
-
-
-def values_of(record: Record) -> dict[str, str]:
-    """A record as the values of the form's fields."""
-    plain = ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
-    values = {name: str(getattr(record, name)) for name in plain if getattr(record, name) is not None}
-    return {**values, "persons": rules.write_persons(record.contributors), "series": rules.write_series(record.series)}
 
 
 def _donor_and_shelf(visit: Visit, errors: Errors) -> tuple[actions.Donor, int | None]:

@@ -268,7 +268,7 @@ def test_what_came_from_a_source_is_cut_without_a_word() -> None:
 def test_the_filing_form_of_a_source_is_kept(db: Session) -> None:
     title = add_title(db, TitleFields(title="Ein Herz und eine Seele"), NOON, Origin(sort_title="Herz und eine Seele"))
     assert title.sort_title == "herz und eine seele"
-    edit_title(db, title, TitleFields(title="Ein Herz und eine Seele", year=1973))
+    edit_title(db, title, TitleFields(title="Ein Herz und eine Seele", year=1973), NOON)
     assert title.sort_title == "herz und eine seele"
 
 
@@ -278,6 +278,7 @@ def test_an_edited_title_is_found_by_its_new_words_only(db: Session) -> None:
         db,
         added,
         TitleFields(title="Die Mandarins von Paris", contributors=(Person("Beauvoir, S. de", "aut"),), language="de"),
+        NOON,
     )
     db.expire_all()
     stored = queries.title(db, added.id)
@@ -292,7 +293,7 @@ def test_an_edited_title_is_found_by_its_new_words_only(db: Session) -> None:
 def test_editing_refuses_what_adding_refuses(db: Session) -> None:
     added = add_title(db, FULL, NOON)
     with pytest.raises(NoTitle):
-        edit_title(db, added, TitleFields(title=" "))
+        edit_title(db, added, TitleFields(title=" "), NOON)
     assert queries.fields_of(added) == FULL
 
 
