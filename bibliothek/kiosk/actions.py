@@ -149,7 +149,8 @@ def look_at(db: Session, text: str) -> Answer:
 
 
 def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today: date) -> Answer:
-    if rules.is_somebodys_card(scanned.kind, scanned.value):
+    was_card = rules.is_somebodys_card(scanned.kind, scanned.value)
+    if was_card:
         _forget_member(device)
     match scanned.kind:
         case "copy":
@@ -160,10 +161,9 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
             return queries.isbn_answer(db, scanned.value)
         case "shelf":
             return queries.shelf_answer(db, scanned.value)
-        case "misread":
-            was_card = rules.is_somebodys_card(scanned.kind, scanned.value)
-            return Answer("misread", what="card" if was_card else "")
-    return Answer("unknown", what="text")
+    if was_card:
+        return Answer("misread", what="card")
+    return Answer("misread") if scanned.kind == "misread" else Answer("unknown", what="text")
 
 
 def _card(db: Session, device: Device, code: str, moment: Moment) -> Answer:

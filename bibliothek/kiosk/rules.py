@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
+from bibliothek import codes
+
 # Somebody's card counts for this long after their last scan: details for 10 s, then a countdown of 20 s.
 SESSION_LASTS = timedelta(seconds=30)
 # What was scanned in time may arrive this much later, over bad Wi-Fi, and still counts for whose card it was.
@@ -93,5 +95,10 @@ def age_of(text: str) -> timedelta:
 
 
 def is_somebodys_card(kind: str, value: str) -> bool:
-    """Whether a scan, readable or not, was a member card: then whoever was here before is not any more."""
-    return kind == "card" or (kind == "misread" and value.startswith("M"))
+    """Whether a scan, readable or not, was a member card: then whoever was here before is not any more.
+
+    A card of which a symbol was lost has not even the length of a code, so it is `unknown`.
+    """
+    if kind == "misread":
+        return value.startswith(codes.Kind.CARD)
+    return kind == "card" or (kind == "unknown" and codes.holds_card(value))

@@ -82,9 +82,12 @@ def test_an_unknown_card_ends_the_session_before_it(tablet: Tablet) -> None:
     assert tablet.scan(tablet.copies[0]).kind == "copy"
 
 
-def test_a_misread_card_ends_the_session_before_it(tablet: Tablet) -> None:
+@pytest.mark.parametrize("lost", [None, 0, 5, 28])
+def test_a_misread_card_ends_the_session_before_it(tablet: Tablet, lost: int | None) -> None:
+    """One symbol is wrong, or was lost on the way."""
     tablet.scan(tablet.cards[0])
-    misread = tablet.cards[1][:-1] + ("1" if tablet.cards[1][-1] != "1" else "2")
+    card = tablet.cards[1]
+    misread = card[:-1] + ("1" if card[-1] != "1" else "2") if lost is None else card[:lost] + card[lost + 1 :]
     answer = tablet.scan(misread)
     assert answer.kind == "misread"
     assert "Scanne sie noch einmal" in answer.text
