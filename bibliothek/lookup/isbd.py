@@ -77,8 +77,11 @@ _COUNT = re.compile(
 
 
 def pages_in(text: str) -> int | None:
-    """The number before S., Seiten, p., pages: of `XXIV, 541, 28 S.` the largest, never the centimetres."""
-    found = _COUNT.search(one_line(text))
+    """The number before S., Seiten, p., pages: of `XXIV, 541, 28 S.` the largest, never the centimetres.
+
+    Behind " + " stands what comes along: `1 CD-ROM + 1 Beih. [6] S.` has no pages.
+    """
+    found = _COUNT.search(one_line(text).partition(" + ")[0])
     count = max((int(number) for number in re.findall(r"[0-9]+", found.group(1))), default=0) if found else 0
     return count or None
 

@@ -95,10 +95,7 @@ def _title(told: dict[str, Any]) -> tuple[str, Part | None]:
         name = shown(the_set.title, LONGEST_NAME)
         found = re.fullmatch(rf"{re.escape(name)}, (?P<number>.+?)(?:: (?P<part>.+))?", whole) if name else None
         if found:
-            part = shown(found["part"] or "")
-            # "/" and who made it: some records have it in the wrong field.
-            part = part.partition(" / ")[0]
-            return part or name, Part(name, found["number"].strip(" .,[]")[:LONGEST_NAME] or None)
+            return shown(found["part"] or "") or name, Part(name, found["number"].strip(" .,[]")[:LONGEST_NAME] or None)
     return whole, None
 
 
@@ -115,7 +112,8 @@ def _series(told: dict[str, Any], volume: Part | None) -> tuple[Part, ...]:
     """The set a volume belongs to, then its series; one entry for each name."""
     found = {volume.title: volume} if volume else {}
     for part in _superordinate(told):
-        title = shown(part.title, LONGEST_NAME)
+        # Behind " = " stands the name in another language.
+        title = shown(part.title.partition(" = ")[0], LONGEST_NAME)
         if title:
             found.setdefault(title, Part(title, shown(part.number or "", LONGEST_NAME).rstrip(" .") or None))
     return tuple(found.values())[:MOST_SERIES]
@@ -206,7 +204,7 @@ _NO_BOOKS = {"Game", "Map", "Miscellaneous", "MusicalRecording"}
 
 
 def _carrier(told: dict[str, Any]) -> str | None:
-    ids = [re.split(r"[/#]", text_in(medium.get("id")))[-1] for medium in objects_in(told.get("medium"))]
     if _NO_BOOKS & set(texts_in(told.get("type"))):
         return "other"
+    ids = [re.split(r"[/#]", text_in(medium.get("id")))[-1] for medium in objects_in(told.get("medium"))]
     return next((carrier for name, carrier in _CARRIERS.items() if name in ids), "other" if ids else None)
