@@ -51,6 +51,16 @@ class BadAddress(Invalid):
         self.errors = {"email": self.sentence}
 
 
+class BadName(Invalid):
+    """No name, or one that no list has room for."""
+
+    code = "bad-name"
+
+    def __init__(self) -> None:
+        super().__init__(_("Ein Name hat 1 bis {n} Zeichen.", n=LONGEST_NAME))
+        self.errors = {"name": self.sentence}
+
+
 class LastAdmin(Problem):
     """Without an admin nobody could make another one."""
 
@@ -109,7 +119,7 @@ def set_up(db: Session, library_name: str, name: str, email: str | None, now: da
 
 
 def add_member(db: Session, name: str, email: str | None, role: str, now: datetime) -> Member:
-    """A new member. Raises BadAddress, AddressTaken, Invalid for no name or one that is too long."""
+    """A new member. Raises BadName, BadAddress, AddressTaken."""
     if role == "admin":
         library_for_change(db)
     member = Member(name="", sort_name="", role=role, created_at=now)
@@ -134,7 +144,7 @@ def member_for_change(db: Session, member_id: int) -> Member:
 
 
 def change_member(db: Session, member_id: int, name: str, email: str | None, role: str, now: datetime) -> Member:
-    """Change who a member is. Raises NoSuchMember, BadAddress, AddressTaken, Invalid, LastAdmin.
+    """Change who a member is. Raises NoSuchMember, BadName, BadAddress, AddressTaken, LastAdmin.
 
     Whoever calls decides by `member_for_change` whether the asker may. With another role all their browsers are signed out: a
     session never gains rights. Links on their way to an old address stop working.
@@ -249,14 +259,25 @@ def _member_for_change(db: Session, member_id: int, role: str) -> Member:
 
 
 def _describe(db: Session, member: Member, name: str, email: str | None) -> None:
-    name = clean_name(name)
-    if not 1 <= len(name) <= LONGEST_NAME:
-        raise Invalid(_("Ein Name hat 1 bis {n} Zeichen.", n=LONGEST_NAME))
-    address = clean_address(email)
+    name, address = _name_and_address(name, email)
     holder = member_by_email(db, address) if address else None
     if holder and holder.id != member.id:
         raise AddressTaken
     member.name, member.sort_name, member.email = name, sort_name(name), address
+
+
+def _name_and_address(name: str, email: str | None) -> tuple[str, str | None]:
+    """Both of them clean. Raises BadName or BadAddress, with the errors of both where both are wrong."""
+    name, address = clean_name(name), None
+    wrong: list[Invalid] = [] if 1 <= len(name) <= LONGEST_NAME else [BadName()]
+    try:
+        address = clean_address(email)
+    except BadAddress as problem:
+        wrong.append(problem)
+    if wrong:
+        wrong[0].errors = {field: sentence for problem in wrong for field, sentence in problem.errors.items()}
+        raise wrong[0]
+    return name, address
 
 
 def _flush(db: Session) -> None:

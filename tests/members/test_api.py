@@ -86,6 +86,20 @@ def test_what_does_not_fit_is_422(both: Library, client: Client, body: object) -
         assert queries.count_members(db) == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "fields"),
+    [
+        ({"name": " "}, "bad-name", {"name"}),
+        ({"name": "x", "email": "y"}, "bad-address", {"email"}),
+        ({"name": "x" * 101, "email": "y"}, "bad-name", {"name", "email"}),
+    ],
+)
+def test_every_field_that_is_wrong_is_named(client: Client, body: dict[str, str], code: str, fields: set[str]) -> None:
+    said = client.post(PATH, json=body).json()
+    assert (said["code"], set(said["errors"])) == (code, fields)
+    assert said["detail"] in said["errors"].values()
+
+
 @pytest.mark.parametrize("role", ["librarian", "admin"])
 def test_a_token_makes_and_erases_no_librarians_and_no_admins(both: Library, client: Client, role: str) -> None:
     assert client.post(PATH, json={"name": "Mitglied 1", "role": role}).status_code == 403
