@@ -100,14 +100,25 @@ def test_every_field_that_is_wrong_is_named(client: Client, body: dict[str, str]
     assert said["detail"] in said["errors"].values()
 
 
-@pytest.mark.parametrize("role", ["librarian", "admin"])
-def test_a_token_makes_and_erases_no_librarians_and_no_admins(both: Library, client: Client, role: str) -> None:
-    assert client.post(PATH, json={"name": "Mitglied 1", "role": role}).status_code == 403
-    with both.database.writing() as db:
-        someone = make.member(db, role=role)
-    assert client.delete(f"{PATH}/{someone.id}").status_code == 403
+@pytest.mark.parametrize("role", ["member", "librarian", "admin"])
+def test_a_token_makes_and_erases_people_of_any_role(both: Library, client: Client, role: str) -> None:
+    made = client.post(PATH, json={"name": "Mitglied 1", "role": role})
+    assert made.status_code == 201
     with both.database.reading() as db:
-        assert queries.count_members(db) == 2
+        assert queries.member(db, made.json()["id"]).role == role
+    assert client.delete(f"{PATH}/{made.json()['id']}").status_code == 204
+    with both.database.reading() as db:
+        assert queries.count_members(db) == 1
+
+
+def test_the_last_admin_stays(both: Library, client: Client) -> None:
+    with both.database.reading() as db:
+        admin = queries.first_admin(db)
+        assert admin
+    answer = client.delete(f"{PATH}/{admin.id}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "last-admin")
+    assert client.post(PATH, json={"name": "Mitglied 1", "role": "admin"}).status_code == 201
+    assert client.delete(f"{PATH}/{admin.id}").status_code == 204
 
 
 def test_erasing_a_member(both: Library, client: Client) -> None:

@@ -62,7 +62,7 @@ def while_(database: Database, change_it: Callable[[Session], object], ask: Call
         return asked.result()
 
 
-@pytest.mark.parametrize("ask", [change, remove, show_way_in, remove_by_token])
+@pytest.mark.parametrize("ask", [change, remove, show_way_in])
 def test_whoever_becomes_an_admin_in_this_moment_is_no_longer_the_librarians(
     both: Library, librarian: Client, member_id: int, ask: Ask
 ) -> None:
