@@ -299,23 +299,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(b"", status=204)
 
     def answer(self, source: str) -> tuple[bytes, str]:
-        """The right answer and its type."""
+        """The right answer and its type; an empty object for what nobody here answers."""
+        return self.answer_known(source) or (b"{}", JSON)
+
+    def answer_known(self, source: str) -> tuple[bytes, str] | None:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         path, here = urlsplit(self.path).path, self.stand_in
         is_sru = query.get("version") == "1.1" and query.get("operation") == "searchRetrieve"
+        is_sru = is_sru and "query" in query
         if source == "dnb" and is_sru and query.get("recordSchema") == "MARC21-xml":
             return here.dnb_answer(query.get("query", "")), XML
         if source == "k10plus" and is_sru and query.get("recordSchema") == "marcxml":
             return here.k10plus_answer(query.get("query", "")), XML
         if source in SRU:
             return marcxml.diagnostic("Unsupported parameter"), XML
-        if path == "/lobid/search" and query.get("format") == "json":
+        if path == "/lobid/search" and query.get("format") == "json" and "(" not in query.get("q", ""):
             return here.lobid_answer(query.get("q", "")), JSON
         if path == "/openlibrary/api/books.json":
             return here.openlibrary_answer(query.get("bibkeys", "")), JSON
         if path == "/googlebooks/volumes" and query.get("key") == KEY:
             return here.googlebooks_answer(query.get("q", "")), JSON
-        return b"{}", JSON
+        return None
 
     def send(self, body: bytes, kind: str = "text/html", status: int = 200, **headers: str) -> None:
         self.send_response(status)
@@ -334,8 +338,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _well(handler: _Handler, source: str) -> None:
-    body, kind = handler.answer(source)
-    handler.send(body, kind)
+    known = handler.answer_known(source)
+    if known:
+        handler.send(*known)
+    else:
+        handler.send(b"<h1>404</h1>", "text/html", status=404)
 
 
 def _packed(handler: _Handler, source: str) -> None:
