@@ -51,12 +51,7 @@ def edit_title(
     origin = checked_origin(origin or Origin())
     # A filing form that came from a source is kept while the title stays as it was.
     sort_title = origin.sort_title if "title" in changed else title.sort_title
-    for parts in (title.contributors, title.series, title.isbns, title.subjects):
-        parts.clear()
-    # The new rows take the positions, and so the primary keys, of the old ones.
-    db.flush()
-    _fill(title, fields, named, sort_title)
-    db.flush()
+    rewrite(db, title, fields, named, sort_title)
     provenance.note(db, title.id, {name: provenance.source_of(name, origin) for name in changed}, now)
     search.index(db, [title])
     return changed
@@ -74,6 +69,16 @@ def renew_title(
     if became.changed:
         edit_title(db, title, became.fields, now, became.subjects, origin)
     return became
+
+
+def rewrite(db: Session, title: Title, fields: TitleFields, subjects: Iterable[str], sort_title: str | None) -> None:
+    """Put these clean fields in place of all that a title, loaded with its parts, says. The caller indexes it."""
+    for parts in (title.contributors, title.series, title.isbns, title.subjects):
+        parts.clear()
+    # The new rows take the positions, and so the primary keys, of the old ones.
+    db.flush()
+    _fill(title, fields, subjects, sort_title)
+    db.flush()
 
 
 def _fill(title: Title, fields: TitleFields, subjects: Iterable[str], sort_title: str | None) -> None:

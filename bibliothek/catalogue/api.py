@@ -57,8 +57,8 @@ def get_titles(call: Call, q: FromQuery[str] = "", page: Page = 1, per_page: Per
 
 @read_call("/titles/{title_id:int}", Audience.TOKENS, refuses=(404,))
 def get_title(call: Call, title_id: FromPath[int]) -> OneTitle:
-    """One title with its copies. Withdrawn copies are left out."""
-    found = queries.title(call.db, title_id)
+    """One title with its copies. Withdrawn copies are left out. A title that became part of another one answers with that."""
+    found = queries.title(call.db, queries.title_now(call.db, title_id))
     copies = copies_of(call.db, found.id)
     lent = on_loan([copy.id for copy in copies], call.db)
     shown = tuple(

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     ScalarSelect,
+    Select,
     bindparam,
     func,
     select,
@@ -22,7 +23,7 @@ from bibliothek.catalogue import search as index
 from bibliothek.catalogue.dialects import DIALECTS
 from bibliothek.catalogue.entries import wanted
 from bibliothek.catalogue.fields import OWN_COLUMNS, Part, Person, TitleAnswer, TitleFields
-from bibliothek.catalogue.models import Contributor, SeriesPart, Title, TitleIsbn
+from bibliothek.catalogue.models import Contributor, SeriesPart, Title, TitleIsbn, TitleMerge
 from bibliothek.catalogue.rules import is_language
 from bibliothek.catalogue.search import CAP, AnySelect
 from bibliothek.catalogue.wording import byline
@@ -204,14 +205,50 @@ def languages() -> AnySelect:
 
 def title(db: Session, title_id: int) -> Title:
     """The title with its persons, series, ISBNs and subjects. Raises NoSuchTitle."""
-    if not 0 < title_id <= LARGEST_ID:
+    found = db.scalars(_with_parts(title_id)).first()
+    if found is None:
         raise NoSuchTitle
-    parts = (Title.contributors, Title.series, Title.isbns, Title.subjects)
-    query = select(Title).where(Title.id == title_id).options(*(selectinload(part) for part in parts))
+    return found
+
+
+def title_for_change(db: Session, title_id: int) -> Title:
+    """The same, read anew and locked until the transaction ends. Raises NoSuchTitle."""
+    query = _with_parts(title_id).with_for_update(of=Title).execution_options(populate_existing=True)
     found = db.scalars(query).first()
     if found is None:
         raise NoSuchTitle
     return found
+
+
+def _with_parts(title_id: int) -> Select[Title]:
+    if not 0 < title_id <= LARGEST_ID:
+        raise NoSuchTitle
+    parts = (Title.contributors, Title.series, Title.isbns, Title.subjects)
+    return select(Title).where(Title.id == title_id).options(*(selectinload(part) for part in parts))
+
+
+def title_now(db: Session, title_id: int) -> int:
+    """The number that stands for this one today: that of the title which it became part of, or its own."""
+    if not 0 < title_id <= LARGEST_ID:
+        return title_id
+    became = select(TitleMerge.kept_id).where(TitleMerge.gone_id == title_id, TitleMerge.undone_at.is_(None))
+    return db.scalars(became).first() or title_id
+
+
+def title_that_stays(db: Session, title_id: int) -> int:
+    """The number that stands for this title, which nobody merges with another until the transaction ends. Raises NoSuchTitle."""
+    if _stays(db, title_id):
+        return title_id
+    # Asked only now: on PostgreSQL the look above has waited for the end of a merge.
+    kept_id = title_now(db, title_id)
+    if kept_id == title_id or not _stays(db, kept_id):
+        raise NoSuchTitle
+    return kept_id
+
+
+def _stays(db: Session, title_id: int) -> bool:
+    query = select(Title.id).where(Title.id == title_id).with_for_update(read=True, key_share=True)
+    return 0 < title_id <= LARGEST_ID and db.scalar(query) is not None
 
 
 def titles_by_isbn(db: Session, isbn13: str) -> Sequence[Title]:
@@ -265,8 +302,9 @@ def title_answers(db: Session, ids: Sequence[int], copies: Mapping[int, HasCopie
 
 
 def title_answer(db: Session, title_id: int, copies: Mapping[int, HasCopies]) -> TitleAnswer:
-    """One title, as `title_answers` gives several. Raises NoSuchTitle."""
-    found = title_answers(db, [title_id], copies)
+    """One title, as `title_answers` gives several, or the one that it became part of. Raises NoSuchTitle."""
+    now = title_now(db, title_id)
+    found = title_answers(db, [now], {now: copies[title_id]})
     if not found:
         raise NoSuchTitle
     return found[0]

@@ -67,6 +67,12 @@ def index(db: Session, titles: Iterable[Title], are_new: bool = False) -> None:
         connection.execute(dialect.insert, rows)
 
 
+def forget(db: Session, title_id: int) -> None:
+    """Take the row of a title that goes out of the index."""
+    connection = db.connection()
+    connection.execute(dialect_of(connection).delete, [{"id": title_id}])
+
+
 def forget_all(db: Session) -> None:
     """Empty the index, before it is built anew."""
     db.execute(text("DELETE FROM title_search"))

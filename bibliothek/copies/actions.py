@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
+from bibliothek.catalogue.queries import title_that_stays
 from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.models import Copy, PaperCode, Shelf
 from bibliothek.db import is_unique_violation
@@ -50,9 +51,17 @@ def issue_code(db: Session, kind: codes.Kind, now: datetime) -> str:
 
 
 def add_copy(db: Session, title_id: int, shelf_id: int | None, now: datetime) -> Copy:
-    """A new copy of a title, in `intake` until its label is printed or it is first lent."""
+    """A new copy of a title, in `intake` until its label is printed or it is first lent.
+
+    A title that became part of another one meanwhile gets it there: whoever has the book in hand is not to blame. Raises
+    NoSuchTitle.
+    """
     copy = Copy(
-        code=issue_code(db, codes.Kind.COPY, now), title_id=title_id, shelf_id=shelf_id, state="intake", created_at=now
+        code=issue_code(db, codes.Kind.COPY, now),
+        title_id=title_that_stays(db, title_id),
+        shelf_id=shelf_id,
+        state="intake",
+        created_at=now,
     )
     db.add(copy)
     db.flush()
