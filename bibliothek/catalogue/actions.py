@@ -8,7 +8,7 @@ from itertools import islice
 
 from sqlalchemy.orm import Session
 
-from bibliothek.catalogue import provenance, search
+from bibliothek.catalogue import covers, provenance, search
 from bibliothek.catalogue.fields import OWN_COLUMNS, Origin, TitleFields
 from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
 from bibliothek.catalogue.provenance import Renewed, is_gap, renewed
@@ -27,6 +27,7 @@ def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | 
     said = provenance.values_of(fields, origin.subjects)
     sources = {name: provenance.source_of(name, origin) for name, value in said.items() if not is_gap(value)}
     provenance.note(db, title.id, sources, now, is_new=True)
+    covers.want(db, title.id, origin, fields.isbns, now)
     search.index(db, [title], are_new=True)
     return title
 
@@ -68,6 +69,7 @@ def renew_title(
     became = renewed(fields_of(title), subjects_of(title), sources, found, origin, taken)
     if became.changed:
         edit_title(db, title, became.fields, now, became.subjects, origin)
+    covers.want(db, title.id, origin, found.isbns, now)
     return became
 
 

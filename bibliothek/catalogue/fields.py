@@ -50,11 +50,12 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """What comes along with looked-up fields: subjects, the filing form of the title, and where it was found.
 
     `fields` ({field: source}, as a look-up gives it) says which fields come from elsewhere than from `source`; "person" is who
-    typed. Without any source a person did.
+    typed. Without any source a person did. `cover_id` is the number of its picture at Open Library.
     """
 
     sort_title: str | None = None
     subjects: tuple[str, ...] = ()
     source: str | None = None
     source_url: str | None = None
+    cover_id: int | None = None
     fields: dict[str, str] = msgspec.field(default_factory=dict)

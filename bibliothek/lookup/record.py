@@ -48,7 +48,11 @@ class Record(TitleFields, frozen=True, kw_only=True):
     def origin(self) -> Origin:
         """What comes along into the catalogue."""
         return Origin(
-            sort_title=self.sort_title, subjects=self.subjects, source=self.source, source_url=self.source_url
+            sort_title=self.sort_title,
+            subjects=self.subjects,
+            source=self.source,
+            source_url=self.source_url,
+            cover_id=self.cover_id,
         )
 
     def filled(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -25,6 +25,13 @@ class BadForm(Invalid):
     def __init__(self, errors: dict[str, str]) -> None:
         super().__init__(_("Bitte sieh dir die markierten Felder noch einmal an."))
         self.errors = errors
+
+
+class Unreadable(Invalid):
+    """The body is no form, or not in UTF-8."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Die Eingaben sind nicht lesbar angekommen. Bitte versuche es noch einmal."))
 
 
 class Errors(dict[str, str]):
@@ -52,7 +59,12 @@ def parse_form(body: bytes) -> dict[str, list[str]]:
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=2000)
     except (UnicodeDecodeError, ValueError) as error:
-        raise Invalid(_("Die Eingaben sind nicht lesbar angekommen. Bitte versuche es noch einmal.")) from error
+        raise Unreadable from error
+    return fields_from(pairs)
+
+
+def fields_from(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The fields of a body that is read already. Raises Invalid as `parse_form` does."""
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
         if "\x00" in value:

@@ -19,8 +19,11 @@ from functools import partial
 from typing import Any, get_type_hints
 from urllib.parse import quote
 
+import msgspec
 from litestar import Request, Response, post, route
 from litestar.concurrency import sync_to_thread
+from litestar.datastructures import UploadFile
+from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from sqlalchemy.orm import Session
@@ -28,7 +31,7 @@ from sqlalchemy.orm import Session
 from bibliothek import i18n
 from bibliothek.problems import Problem
 from bibliothek.web import once, sign_in
-from bibliothek.web.forms import parse_form
+from bibliothek.web.forms import Unreadable, fields_from, parse_form
 from bibliothek.web.origin import is_api
 from bibliothek.web.sign_in import Audience, SignInFirst, require
 from bibliothek.web.visit import FLASH, Answer, File, Kit, Page, Redirect, Visit, pack_flash, unpack_flash
@@ -37,6 +40,9 @@ AnyRequest = Request[Any, Any, Any]
 Handler = Callable[..., Answer]
 LANGUAGE = "sprache"
 READ = partial(route, http_method=["GET", "HEAD"])
+# Larger than any file that is taken: what is somewhat too large is read to its end, because a browser that is still sending
+# does not read why it was refused.
+LARGEST_BODY_WITH_FILES = 64_000_000
 
 # Eight errands at once; more wait in line without touching the threads that lend and return. Those that wait for somebody
 # outside do so in threads of their own, so that signing in is never behind eight look-ups that hang.
@@ -51,14 +57,20 @@ def page(path: str | list[str], audience: Audience) -> Callable[[Handler], HTTPR
 
 
 def action(
-    path: str | list[str], audience: Audience, again: Handler | HTTPRouteHandler | None = None
+    path: str | list[str],
+    audience: Audience,
+    again: Handler | HTTPRouteHandler | None = None,
+    largest_file: int | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A POST that changes: `fn(visit, …parameters)` in one transaction.
 
     A Problem rolls it back. With `again`, the page of the form is shown once more (same parameters, a reading session),
     with `visit.problem` set and the fields kept; its status becomes the problem's. It is a page of this kit, or a function.
+
+    With `largest_file` (in bytes) the form may send files (`visit.files`). Of a larger one comes a byte more than that: to say
+    no to it is up to the handler.
     """
-    return lambda fn: _route(post, path, audience, fn, partial(_write, fn, _plain(again)))
+    return lambda fn: _route(post, path, audience, fn, partial(_write, fn, _plain(again)), largest_file=largest_file)
 
 
 def errand(
@@ -66,13 +78,14 @@ def errand(
     audience: Audience,
     again: Handler | HTTPRouteHandler | None = None,
     outside: bool = False,
+    largest_file: int | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A POST that takes long, or needs several transactions: `fn(visit, …parameters)` opens its own short sessions.
 
-    `outside` says that it may wait for seconds for somebody else's server.
+    `outside` says that it may wait for seconds for somebody else's server; `largest_file` is that of `action`.
     """
     executor = OUTSIDE if outside else ERRANDS
-    return lambda fn: _route(post, path, audience, fn, partial(_errand, fn, _plain(again)), executor)
+    return lambda fn: _route(post, path, audience, fn, partial(_errand, fn, _plain(again)), executor, largest_file)
 
 
 def _plain(handler: Handler | HTTPRouteHandler | None) -> Handler | None:
@@ -90,12 +103,21 @@ def _route(
     fn: Handler,
     serve: Serve,
     executor: ThreadPoolExecutor | None = None,
+    largest_file: int | None = None,
 ) -> HTTPRouteHandler:
     parameters = list(inspect.signature(fn).parameters.values())[1:]
 
     async def handler(request: AnyRequest, **given: Any) -> Response[Any]:
-        body = await request.body() if request.method == "POST" else b""
-        work = partial(_serve, serve, audience, request, body, given)
+        sent = Sent()
+        if largest_file:
+            # Nobody's megabytes are read who may not send them.
+            refused = await sync_to_thread(partial(_at_the_door, audience, request))
+            if refused:
+                return refused
+            sent = await _with_files(request, largest_file)
+        elif request.method == "POST":
+            sent = Sent(body=await request.body())
+        work = partial(_serve, serve, audience, request, sent, given)
         if executor is not None:
             context = contextvars.copy_context()
             return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)
@@ -117,19 +139,64 @@ def _route(
         ]
     )
     made: HTTPRouteHandler = method(
-        path, include_in_schema=False, status_code=200, opt={"audience": audience, "serves": fn}
+        path,
+        include_in_schema=False,
+        status_code=200,
+        opt={"audience": audience, "serves": fn},
+        **({"request_max_body_size": LARGEST_BODY_WITH_FILES} if largest_file else {}),
     )(handler)
     return made
 
 
-def _serve(serve: Serve, audience: Audience, request: AnyRequest, body: bytes, given: dict[str, Any]) -> Response[Any]:
+class Sent(msgspec.Struct):
+    """What came with a POST: a body that is still to be read, or the fields and files of one that is."""
+
+    body: bytes = b""
+    pairs: list[tuple[str, str]] | None = None
+    files: dict[str, bytes] = {}
+
+
+def _at_the_door(audience: Audience, request: AnyRequest) -> Response[Any] | None:
+    """Whoever may not make this request is sent away before its body is read."""
+    kit: Kit = request.app.state.kit
+    visit = Visit(kit, request, kit.clock())
+    speak(request, kit)
+    with kit.database.reading() as db:
+        refusal = _admit(visit, audience, db)
+    return respond(visit, refusal) if refusal else None
+
+
+async def _with_files(request: AnyRequest, largest_file: int) -> Sent:
+    """A form with files (RFC 7578), which wait on the disk while they come in; or one without."""
+    if request.content_type[0] != RequestEncodingType.MULTI_PART:
+        return Sent(body=await request.body())
+    try:
+        form = await request.form()
+    except (UnicodeDecodeError, LookupError) as error:
+        speak(request, request.app.state.kit)
+        raise Unreadable from error
+    try:
+        pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+        files = {
+            name: await value.read(largest_file + 1)
+            for name, value in form.multi_items()
+            if isinstance(value, UploadFile)
+        }
+    finally:
+        await form.close()
+    return Sent(pairs=pairs, files=files)
+
+
+def _serve(serve: Serve, audience: Audience, request: AnyRequest, sent: Sent, given: dict[str, Any]) -> Response[Any]:
     """In the worker thread: everything from the cookie to the rendered answer."""
     kit: Kit = request.app.state.kit
     visit = Visit(kit, request, kit.clock())
     request.state.visit = visit
     speak(request, kit)
-    if body:
-        visit.fields = parse_form(body)
+    if sent.body:
+        visit.fields = parse_form(sent.body)
+    elif sent.pairs is not None:
+        visit.fields, visit.files = fields_from(sent.pairs), sent.files
     return serve(visit, audience, given)
 
 

@@ -113,6 +113,8 @@ class Visit(msgspec.Struct):
     now: datetime
     asker: Asker = NOBODY
     fields: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    # What was chosen in file fields, where the route takes files; an empty field is left out.
+    files: dict[str, bytes] = msgspec.field(default_factory=dict)
     problem: Problem | None = None
     library: HasName | None = None
     open_session: Session | None = None
