@@ -30,6 +30,8 @@ from bibliothek.copies import pages as copies_pages
 from bibliothek.db import Database, open_database
 from bibliothek.donations import api as donations_api
 from bibliothek.donations import pages as donations_pages
+from bibliothek.donations import pile_pages, piles
+from bibliothek.donations.looking import Looking
 from bibliothek.kiosk import actions as kiosk_actions
 from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
@@ -97,8 +99,9 @@ def create_app(
     kit.templates.add_filters(
         {"byline": byline, "role_word": role_word, "language_word": language_word, "source_word": source_word}
     )
-    forget = (kiosk_actions.forget_sessions, sign_in.forget, members_actions.forget_sessions, once.forget)
+    forget = (kiosk_actions.forget_sessions, sign_in.forget, members_actions.forget_sessions, piles.forget, once.forget)
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), forget)
+    looking = Looking(kit.database, settings, clock)
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],
         before_request=check_origin,
@@ -118,8 +121,8 @@ def create_app(
         request_max_body_size=MAX_BODY,
         state=State({"kit": kit}),
         logging_config=None,
-        on_startup=[rounds.start],
-        on_shutdown=[rounds.stop, kit.database.close] if database is None else [rounds.stop],
+        on_startup=[rounds.start, looking.start],
+        on_shutdown=[rounds.stop, looking.stop, *([kit.database.close] if database is None else [])],
     )
     refuse_undeclared(app)
     return app
@@ -150,6 +153,7 @@ def routers() -> list[Any]:
         reminders_pages.router,
         reminders_api.api,
         donations_pages.router,
+        pile_pages.router,
         donations_api.api,
         lookup_api.api,
         labels_pages.router,

@@ -81,7 +81,7 @@ def take_in(
 
 def take_in_copy(db: Session, title_id: int, donor: Donor, shelf_id: int | None, now: datetime) -> TakenIn:
     """One more copy of a title that is here. Raises NoSuchMember for a donor who was erased just now."""
-    donation = _donation(db, donor, now)
+    donation = donation_from(db, donor, now)
     copy = add_copy(db, title_id, shelf_id, now)
     db.flush()
     db.add(DonatedCopy(copy_id=copy.id, donation_id=donation.id))
@@ -89,7 +89,8 @@ def take_in_copy(db: Session, title_id: int, donor: Donor, shelf_id: int | None,
     return TakenIn(donation, copy)
 
 
-def _donation(db: Session, donor: Donor, now: datetime) -> Donation:
+def donation_from(db: Session, donor: Donor, now: datetime) -> Donation:
+    """A new donation, without copies so far. Raises NoSuchMember for a donor who was erased just now."""
     donation = Donation(state="received", donor_id=donor.member_id, donor_name=donor.name, received_at=now)
     db.add(donation)
     try:

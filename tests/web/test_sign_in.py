@@ -184,7 +184,7 @@ def test_phones_are_sent_to_an_address_they_can_reach(base_url: str, address: Li
         ("/spenden", "/spenden"),
         ("/spenden/", "/spenden"),
         ("/spenden/buch", "/spenden/buch"),
-        ("/spenden/exemplar", "/spenden"),
+        ("/spenden/stapel", "/spenden"),
         ("/etiketten", "/etiketten"),
         ("/konto/ueberall-abmelden", "/konto"),
         ("/c/B123/zurueckgeben", "/c/B123"),

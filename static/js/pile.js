@@ -1,0 +1,314 @@
+// The pile: every scan is a row at once, and fills itself in while the next book is scanned.
+// A scan that the server has not got yet is kept in the browser, over a reload too; it carries its number, so that it is one book.
+"use strict";
+
+(() => {
+  const form = document.getElementById("pile-scan");
+  const input = document.getElementById("pile-isbn");
+  const list = document.getElementById("pile-rows");
+  const fresh = document.getElementById("pile-new");
+  const status = document.getElementById("pile-status");
+  const book = document.getElementById("pile-form-here");
+  const sound = document.getElementById("pile-sound");
+  const all = document.getElementById("pile-all");
+  const KEPT = `stapel-${form.dataset.owner}`;
+  const FIRST_LOOK_MS = 400;
+  const LAST_LOOK_MS = 5000;
+  const LATE_LOOK_MS = 20000;
+  // A scanner types a key every 2 to 30 ms; nobody types thirteen digits like that.
+  const SCANNER_KEY_MS = 100;
+
+  // ---- Scans ----
+
+  const line = window.scanning.line(say, arrived);
+  window.scanning.field(input, scanned);
+  let unsent = kept();
+
+  function say(state) {
+    status.textContent = state ? form.dataset[state] : "";
+    form.classList.toggle("is-late", Boolean(state));
+  }
+
+  function kept() {
+    try {
+      return JSON.parse(localStorage.getItem(KEPT)) ?? [];
+    } catch {
+      return [];
+    }
+  }
+
+  function keep() {
+    try {
+      localStorage.setItem(KEPT, JSON.stringify(unsent));
+    } catch {
+      // Without a place to keep them they still wait in line while the page is open.
+    }
+  }
+
+  // The code of a member card is a secret: only what looks like an ISBN is shown and kept before the server has read it.
+  function isNumber(text) {
+    const bare = text.replace(/isbn|\]e0/gi, "").replace(/x$/i, "0");
+    return (bare.match(/\d/g)?.length ?? 0) >= 8 && !/[a-z]/i.test(bare);
+  }
+
+  function scanned(text) {
+    const scan = { isbn: text, nummer: window.scanning.number() };
+    if (isNumber(text)) {
+      unsent.push(scan);
+      keep();
+      show(scan);
+    }
+    line.add(form.action, scan);
+  }
+
+  function show(scan) {
+    const row = fresh.content.cloneNode(true).querySelector("li");
+    row.dataset.number = scan.nummer;
+    row.dataset.isbn = scan.isbn.replace(/[^\dX]/gi, "");
+    row.querySelector(".pile__title").textContent = scan.isbn;
+    row.querySelector(".pile__place").textContent = list.querySelectorAll("[data-state]").length + 1;
+    list.prepend(row);
+  }
+
+  function arrived(html, item) {
+    const number = item.fields.nummer;
+    const came = land(html);
+    if (!came.some((row) => row.dataset.number === number)) {
+      say("failed");
+      return;
+    }
+    unsent = unsent.filter((scan) => scan.nummer !== number);
+    keep();
+    lookSoon();
+  }
+
+  // ---- Rows ----
+
+  // Puts the rows of an answer where they belong, and says how far the pile is.
+  function land(html) {
+    const answer = document.createElement("template");
+    answer.innerHTML = html;
+    const came = [...answer.content.querySelectorAll("li[data-number]")];
+    for (const row of came) place(row);
+    const summary = answer.content.getElementById("pile-summary");
+    if (summary) document.getElementById("pile-summary").replaceWith(summary);
+    if (summary && !summary.hidden) all.hidden = false;
+    return came;
+  }
+
+  function place(row) {
+    const before = list.querySelector(`[data-number="${CSS.escape(row.dataset.number)}"]`);
+    if (before?.outerHTML === row.outerHTML) return;
+    if (before?.dataset.state !== row.dataset.state) signal(row);
+    if (before) before.replaceWith(row);
+    else list.prepend(row);
+  }
+
+  // ---- What is still being looked up ----
+
+  let timer = 0;
+  let wait = FIRST_LOOK_MS;
+
+  function lookSoon() {
+    wait = FIRST_LOOK_MS;
+    look();
+  }
+
+  function look() {
+    clearTimeout(timer);
+    const rows = [...list.querySelectorAll('[data-row][data-state="looking"]:not([data-off])')];
+    if (!rows.length) return;
+    const pause = rows.every((row) => "late" in row.dataset) ? LATE_LOOK_MS : wait;
+    timer = setTimeout(() => ask(rows.map((row) => row.dataset.row)), pause);
+  }
+
+  async function ask(ids) {
+    wait = Math.min(wait * 1.4, LAST_LOOK_MS);
+    try {
+      const response = await fetch(`/spenden/zeilen?zeilen=${ids.join()}`, { headers: { "HX-Request": "true" } });
+      const waiting = list.querySelectorAll('[data-state="looking"]').length;
+      if (response.ok && !response.redirected) land(await response.text());
+      if (list.querySelectorAll('[data-state="looking"]').length !== waiting) wait = FIRST_LOOK_MS;
+    } catch {
+      // The next try comes by itself.
+    }
+    look();
+  }
+
+  // ---- Buttons ----
+
+  async function send(pressed, button) {
+    const fields = new URLSearchParams(new FormData(pressed, button));
+    try {
+      const response = await fetch(pressed.action, { method: "POST", headers: { "HX-Request": "true" }, body: fields });
+      const elsewhere = response.headers.get("HX-Redirect");
+      if (elsewhere) location.assign(elsewhere);
+      else return { ok: response.ok, html: await response.text() };
+    } catch {
+      say("lost");
+    }
+    return null;
+  }
+
+  list.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const answer = await send(event.target, event.submitter);
+    if (answer?.ok) land(answer.html);
+    else if (answer) location.reload();
+    lookSoon();
+    input.focus({ preventScroll: true });
+  });
+
+  list.addEventListener("change", (event) => event.target.closest("[data-by-itself]")?.requestSubmit());
+
+  list.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-dismiss]")) return;
+    event.target.closest("li").remove();
+    input.focus({ preventScroll: true });
+  });
+
+  // Taking in waits for the scans that are still on their way.
+  document.addEventListener("submit", (event) => {
+    if (!event.target.hasAttribute("data-take-in")) return;
+    event.preventDefault();
+    const { target, submitter } = event;
+    submitter.disabled = true;
+    const go = () => {
+      if (line.length) setTimeout(go, 100);
+      else send(target, null).then((answer) => answer && location.reload());
+    };
+    if (submitter.name) target.append(hidden(submitter));
+    go();
+  });
+
+  function hidden(button) {
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name: button.name, value: button.value });
+    return field;
+  }
+
+  // ---- The form of one book, inside the page ----
+
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[data-form]");
+    if (link && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      const response = await fetch(link.href, { headers: { "HX-Request": "true" } }).catch(() => null);
+      if (response?.ok) openForm(await response.text());
+      else location.assign(link.href);
+    } else if (event.target.closest("[data-close]")) {
+      event.preventDefault();
+      closeForm();
+    }
+  });
+
+  function openForm(html) {
+    book.innerHTML = html;
+    window.htmx?.process(book);
+    book.scrollIntoView({ block: "start" });
+    (book.querySelector(".error-summary") ?? book.querySelector("#f-title"))?.focus();
+  }
+
+  function closeForm() {
+    book.replaceChildren();
+    input.focus({ preventScroll: true });
+  }
+
+  book.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const answer = await send(event.target, event.submitter);
+    if (!answer) return;
+    if (answer.ok) {
+      land(answer.html);
+      closeForm();
+    } else openForm(answer.html);
+  });
+
+  // A scan into the form of a book is the next book, not a part of its title.
+  let typed = "";
+  let lastKey = 0;
+  let wasThere = "";
+  book.addEventListener(
+    "keydown",
+    (event) => {
+      const field = event.target;
+      if (!field.matches("input, textarea") || field.name === "isbn") return;
+      if (event.timeStamp - lastKey > SCANNER_KEY_MS) [typed, wasThere] = ["", field.value];
+      lastKey = event.timeStamp;
+      if (event.key.length === 1) typed += event.key;
+      else if (event.key === "Enter" && isNumber(typed)) {
+        event.preventDefault();
+        field.value = wasThere;
+        scanned(typed);
+        typed = "";
+      }
+    },
+    true,
+  );
+
+  // ---- Sound ----
+
+  const NOTES = { found: [880], choose: [660, 660], missing: [330, 220], wrong: [220, 220] };
+  let audio = null;
+  let isOn = localStorage.getItem("stapel-ton") !== "aus";
+
+  function signal(row) {
+    const kind = row.dataset.state ?? "wrong";
+    row.classList.add("is-new");
+    if (isOn && NOTES[kind]) NOTES[kind].forEach((pitch, n) => beep(pitch, n * 0.14));
+  }
+
+  function beep(pitch, after) {
+    try {
+      audio ??= new AudioContext();
+      const [tone, volume, start] = [audio.createOscillator(), audio.createGain(), audio.currentTime + after];
+      tone.frequency.value = pitch;
+      volume.gain.setValueAtTime(0.12, start);
+      volume.gain.exponentialRampToValueAtTime(0.001, start + 0.12);
+      tone.connect(volume).connect(audio.destination);
+      tone.start(start);
+      tone.stop(start + 0.13);
+    } catch {
+      // Colour, sign and word say the same.
+    }
+  }
+
+  function showSound() {
+    sound.textContent = isOn ? sound.dataset.on : sound.dataset.off;
+    sound.setAttribute("aria-pressed", String(isOn));
+  }
+
+  sound.hidden = false;
+  sound.addEventListener("click", () => {
+    isOn = !isOn;
+    localStorage.setItem("stapel-ton", isOn ? "an" : "aus");
+    showSound();
+    if (isOn) beep(880, 0);
+    input.focus({ preventScroll: true });
+  });
+  showSound();
+
+  // ---- The field always has the focus ----
+
+  function takeFocus() {
+    const isBusy = document.activeElement && document.activeElement !== document.body;
+    if (!isBusy) input.focus({ preventScroll: true });
+  }
+  document.addEventListener("focusout", () => setTimeout(takeFocus, 0));
+  window.addEventListener("focus", takeFocus);
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("a, button, input, select, textarea, label, summary")) takeFocus();
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+
+  // What did not arrive before the reload is sent now.
+  for (const scan of unsent) {
+    if (!list.querySelector(`[data-number="${CSS.escape(scan.nummer)}"]`)) show(scan);
+    line.add(form.action, scan);
+  }
+  input.value = "";
+  takeFocus();
+  look();
+})();
