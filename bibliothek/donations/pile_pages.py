@@ -36,6 +36,7 @@ from bibliothek.donations.pages import (
     typed_isbn,
 )
 from bibliothek.donations.piles import Owner
+from bibliothek.donations.queries import titles_with
 from bibliothek.i18n import _
 from bibliothek.lending.queries import availability
 from bibliothek.lookup.isbn import hyphenated
@@ -171,16 +172,11 @@ def _rows(
     db: Session, wanted: Sequence[PileBook], all_books: Sequence[PileBook], shelves: Sequence[Shelf]
 ) -> list[Row]:
     places = {book.id: place for place, book in enumerate(all_books, 1)}
-    offered = {book.id: _titles_to_choose(db, book) for book in wanted if book.state == "choose"}
+    offered = titles_with(db, {book.isbn for book in wanted if book.state == "choose" and book.isbn})
     ids = {title_id for title_ids in offered.values() for title_id in title_ids}
     ids |= {book.title_id for book in wanted if book.title_id}
     here = {title.id: title for title in catalogue.title_answers(db, sorted(ids), availability(db, sorted(ids)))}
-    return [_row(book, places[book.id], here, offered.get(book.id, ()), shelves) for book in wanted]
-
-
-def _titles_to_choose(db: Session, book: PileBook) -> tuple[int, ...]:
-    """The titles here that have the ISBN of a row that asks which one it is."""
-    return tuple(title.id for title in catalogue.titles_by_isbn(db, book.isbn)) if book.isbn else ()
+    return [_row(book, places[book.id], here, offered.get(book.isbn or "", ()), shelves) for book in wanted]
 
 
 def _row(
@@ -189,7 +185,7 @@ def _row(
     draft = drafts.read(book.record)
     ours = here.get(book.title_id) if book.title_id else None
     fields: TitleFields = ours or draft or TitleFields(title="")
-    choices = [_choice("titel", title_id, here[title_id], True) for title_id in title_ids if title_id in here]
+    choices = [_choice("titel", title_id, here[title_id], True) for title_id in title_ids if book.state == "choose"]
     choices += [_choice("wahl", n, one, False) for n, one in enumerate(drafts.read_choices(book.choices))]
     shelf = next((shelf.code for shelf in shelves if shelf.id == book.shelf_id), "")
     return Row(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -27,3 +29,12 @@ def same_title(db: Session, fields: TitleFields) -> int | None:
     # Compared here, because SQLite's lower() knows no letters beyond ASCII: "Über" would never be "über".
     wanted = one_line(fields.title).casefold()
     return next((row.id for row in rows if row.title.casefold() == wanted), None)
+
+
+def titles_with(db: Session, isbns: Iterable[str]) -> dict[str, list[int]]:
+    """The numbers of the titles with each of these ISBNs, oldest first."""
+    found: dict[str, list[int]] = {}
+    wanted = select(TitleIsbn.isbn, TitleIsbn.title_id).where(TitleIsbn.isbn.in_(list(isbns)))
+    for isbn, title_id in db.execute(wanted.order_by(TitleIsbn.title_id)):
+        found.setdefault(isbn, []).append(title_id)
+    return found
