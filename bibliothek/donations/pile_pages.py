@@ -47,7 +47,9 @@ from bibliothek.web.visit import Answer, Page, Visit
 
 # A scan that was held back longer than this by the network counts as of now.
 OLDEST_SCAN_MS = 24 * 3600 * 1000
+# How many similar titles are offered, and from how many letters on.
 SIMILAR = 5
+LETTERS = 4
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -62,7 +64,11 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A book of a pile as it is shown. `place` counts from 1 in the order scanned; `printed` is publisher, place and year."""
+    """A book of a pile as it is shown.
+
+    `place` counts from 1 in the order scanned; `printed` is publisher, place and year; `title_id` is that of a title that is
+    here already.
+    """
 
     id: int
     place: int
@@ -75,7 +81,7 @@ class Row(msgspec.Struct, frozen=True):
     byline: str
     printed: str
     sources: tuple[str, ...]
-    is_here: bool
+    title_id: int | None
     copies_here: int
     choices: tuple[Choice, ...]
     shelf: str
@@ -200,7 +206,7 @@ def _row(
         byline=byline(fields.contributors),
         printed=_printed(fields),
         sources=tuple(dict.fromkeys(draft.sources.values())) if draft and not ours else (),
-        is_here=ours is not None,
+        title_id=ours.id if ours else None,
         copies_here=ours.total if ours else 0,
         choices=tuple(choices),
         shelf=shelf,
@@ -295,7 +301,7 @@ def _title_id(visit: Visit) -> int:
 def similar(visit: Visit, titel: FromQuery[str] = "", title: FromQuery[str] = "") -> Page:
     """Titles here that are called like what is being typed. `title` is the field of the form."""
     text = (titel or title)[:300].strip()
-    asked = text if len(text) >= 3 and not codes.holds_card(text) else ""
+    asked = text if len(text) >= LETTERS and not codes.holds_card(text) else ""
     found = catalogue.search(visit.db, asked, limit=SIMILAR).rows if asked else []
     return visit.page("donations/_similar.html", found=found, number=secrets.token_hex(12))
 

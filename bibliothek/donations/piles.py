@@ -312,12 +312,13 @@ def _title_of(db: Session, book: PileBook, now: datetime) -> int:
 
 
 def forget(db: Session, now: datetime) -> None:
-    """Forget who scanned what, a day later, and what was taken off. A book that still waits for its title waits on."""
+    """Forget who scanned what, a day later, and the piles of those who are gone. A book that still waits for its title waits on."""
     over = PileBook.scanned_at < now - KEPT
-    closed = select(Pile.id).where(Pile.closed_at < now - KEPT)
     db.execute(delete(PileBook).where(over, PileBook.state == "saved"))
-    db.execute(delete(PileBook).where(PileBook.pile_id.in_(closed), PileBook.copy_id.is_(None)))
+    nobodys = Pile.member_id.is_(None) & Pile.device_id.is_(None)
+    done = (Pile.closed_at < now - KEPT) | nobodys
+    piles = select(Pile.id).where(done)
+    db.execute(delete(PileBook).where(PileBook.pile_id.in_(piles), PileBook.copy_id.is_(None)))
     nobody = {"member_id": None, "device_id": None, "donor_id": None, "donor_name": None}
-    db.execute(update(Pile).where(Pile.id.in_(closed)).values(nobody))
-    empty = Pile.id.in_(closed) & ~exists().where(PileBook.pile_id == Pile.id)
-    db.execute(delete(Pile).where(empty))
+    db.execute(update(Pile).where(done, ~nobodys).values(nobody))
+    db.execute(delete(Pile).where(done | nobodys, ~exists().where(PileBook.pile_id == Pile.id)))

@@ -21,6 +21,7 @@ from bibliothek.donations.models import DonatedCopy, Donation, Pile, PileBook
 from bibliothek.donations.piles import Owner
 from bibliothek.lookup.merge import LookupResult
 from bibliothek.lookup.record import Record
+from bibliothek.members.actions import remove_member
 from tests import make
 from tests.conftest import NOON, Library
 
@@ -310,6 +311,14 @@ def test_a_book_that_waits_for_its_title_outlives_its_pile_and_names_nobody(db: 
     piles.forget(db, NOON + timedelta(days=2))
     assert db.execute(select(Pile.member_id, Pile.donor_id)).all() == [(None, None)]
     assert looking.claim(db, NOON + timedelta(days=2)) == ISBN
+
+
+def test_the_pile_of_somebody_who_was_erased_goes_with_them(db: Session, owner: Owner) -> None:
+    scan(db, owner)
+    assert owner.member_id
+    remove_member(db, owner.member_id, NOON)
+    piles.forget(db, NOON)
+    assert (count(db, PileBook), count(db, Pile)) == (0, 0)
 
 
 def test_an_open_pile_stays_for_as_long_as_it_takes(db: Session, owner: Owner) -> None:
