@@ -25,6 +25,7 @@ from bibliothek.i18n import _
 from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loans_of, on_loan
 from bibliothek.lending.rules import is_overdue
 from bibliothek.members.rules import sort_name
+from bibliothek.web.paging import page_number
 from bibliothek.web.routes import page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Answer, Visit
@@ -32,8 +33,7 @@ from bibliothek.web.visit import Answer, Visit
 PER_PAGE = 20
 ON_THE_WALL = 18
 LOANS_SHOWN = 3
-# More pages than any catalogue has, few enough for a database to count rows by.
-LAST_PAGE = 1_000_000
+NO = ("", "0", "false", "nein", "no", "off")
 
 SORTS: dict[str, Sort] = {"": "relevance", "neu": "newest", "titel": "title", "jahr": "year"}
 
@@ -134,7 +134,7 @@ def catalogue(
     """Titles that fit, page by page. Whatever the address says, the nearest sensible list is shown."""
     search = Search(
         one_line(q),
-        verfuegbar not in ("", "0"),
+        verfuegbar.strip().lower() not in NO,
         one_line(regal),
         sprache if is_language(sprache) else "",
         sortierung if sortierung in SORTS else "",
@@ -143,7 +143,7 @@ def catalogue(
         # Whoever can read its code has the card: neither the page nor the address shows it.
         said = _("Das war eine Mitgliedskarte. Ihr Code bleibt geheim, danach wird hier nicht gesucht.")
         return visit.redirect(search._replace(q="").address(1), said, "look")
-    number, pages, found = _page_of(visit.db, search, _page_number(seite))
+    number, pages, found = _page_of(visit.db, search, page_number(seite))
     answer = visit.page(
         "catalogue/list.html",
         fragment="catalogue/_found.html",
@@ -161,14 +161,6 @@ def catalogue(
         # The address bar shows the search as it was understood, without the empty fields of the form.
         answer.headers["hx-replace-url"] = search.address(number)
     return answer
-
-
-def _page_number(text: str) -> int:
-    """1 for what is no number, the last page there can be for a number too large."""
-    digits = text.strip()
-    if not digits.isdecimal():
-        return 1
-    return max(1, min(int(digits[:10]), LAST_PAGE))
 
 
 def _page_of(db: Session, search: Search, number: int) -> tuple[int, int, Found]:

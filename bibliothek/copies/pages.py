@@ -26,6 +26,7 @@ from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, on_loan
 from bibliothek.library.queries import library
 from bibliothek.members.queries import MemberRef
 from bibliothek.problems import Invalid
+from bibliothek.web.paging import page_number
 from bibliothek.web.routes import action, errand, page
 from bibliothek.web.sign_in import BEGUN, Audience
 from bibliothek.web.visit import Answer, File, Page, Redirect, Visit
@@ -58,7 +59,7 @@ def enter_code(visit: Visit, code: FromQuery[str] = "") -> Answer:
 
 
 @page(["/c/{code:str}", "/C/{code:str}"], Audience.EVERYONE)
-def copy(visit: Visit, code: FromPath[str], seite: FromQuery[int] = 1) -> Answer:
+def copy(visit: Visit, code: FromPath[str], seite: FromQuery[str] = "1") -> Answer:
     """The book or the shelf with this code, and the one thing that makes sense to do with it now."""
     if codes.holds_card(code):
         return _not_a_label(visit)
@@ -67,7 +68,7 @@ def copy(visit: Visit, code: FromPath[str], seite: FromQuery[int] = 1) -> Answer
         return visit.redirect("/kiosk?exemplar=" + quote(scanned.value[:100], safe=""))
     try:
         if scanned.kind == "shelf":
-            return _shelf_page(visit, scanned.value, seite)
+            return _shelf_page(visit, scanned.value, page_number(seite))
         return _copy_page(visit, at_desk(visit.db, code))
     except (MisreadCode, UnknownCopy, UnknownShelf) as problem:
         return visit.page("copies/enter.html", status=problem.status, problem=problem, code=scanned.value[:40])
@@ -155,7 +156,7 @@ def _shelf_page(visit: Visit, code: str, wanted: int) -> Page:
     shelf = queries.shelf_by(visit.db, code)
     count = queries.count_copies_on(visit.db, shelf.id)
     pages = max(1, -(-count // PER_PAGE))
-    number = min(max(1, wanted), pages)
+    number = min(wanted, pages)
     copies = queries.copies_on(visit.db, shelf.id, (number - 1) * PER_PAGE, PER_PAGE)
     by = bylines(visit.db, [found.title_id for found in copies])
     return visit.page(

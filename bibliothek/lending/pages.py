@@ -20,6 +20,7 @@ from bibliothek.members import queries as members
 from bibliothek.members.models import Member
 from bibliothek.problems import Invalid, NotFound
 from bibliothek.web.forms import BadForm
+from bibliothek.web.paging import page_number
 from bibliothek.web.routes import action, page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Page, Redirect, Visit
@@ -58,14 +59,14 @@ def loans(
     visit: Visit,
     q: FromQuery[str] = "",
     nur: FromQuery[str] = "",
-    seite: FromQuery[int] = 1,
+    seite: FromQuery[str] = "1",
     weiter: FromQuery[str] = "",
 ) -> Page:
     """Open loans, the longest due first. `weiter` puts the cursor where the next book is scanned."""
     overdue_on = visit.today if nur == "ueberfaellig" else None
     count = queries.count_open_loans(visit.db, overdue_on, q)
     pages = max(1, -(-count // PER_PAGE))
-    number = min(max(1, seite), pages)
+    number = min(page_number(seite), pages)
     rows = queries.open_loans(visit.db, (number - 1) * PER_PAGE, PER_PAGE, overdue_on, q)
     return visit.page(
         "lending/loans.html",

@@ -24,6 +24,7 @@ from bibliothek.members.models import ROLES, Member
 from bibliothek.problems import Invalid, Problem
 from bibliothek.tokens import hashed
 from bibliothek.web.network import public_address
+from bibliothek.web.paging import page_number
 from bibliothek.web.routes import action, errand, page
 from bibliothek.web.sign_in import SESSION, Asker, Audience
 from bibliothek.web.visit import Answer, File, Visit
@@ -82,11 +83,11 @@ def sign_out_everywhere(visit: Visit) -> Answer:
 
 
 @page(LIST, Audience.LIBRARIANS)
-def member_list(visit: Visit, q: FromQuery[str] = "", seite: FromQuery[int] = 1) -> Answer:
+def member_list(visit: Visit, q: FromQuery[str] = "", seite: FromQuery[str] = "1") -> Answer:
     """Members by name, searched as one types."""
     total = queries.count_members(visit.db, q)
     pages = max(1, -(-total // PER_PAGE))
-    number = min(max(1, seite), pages)
+    number = min(page_number(seite), pages)
     found = queries.members(visit.db, q, (number - 1) * PER_PAGE, PER_PAGE)
     return visit.page(
         "members/list.html",

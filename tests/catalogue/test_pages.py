@@ -279,6 +279,23 @@ def test_odd_parameters_never_give_an_error_page(both: Library, query: dict[str,
         assert client.get("/katalog", params=query, headers=HTMX).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("said", "is_yes"),
+    [
+        *[(yes, True) for yes in ("1", "true", "on")],
+        *[(no, False) for no in ("", " ", "0", "False", "nein", "no", "off")],
+    ],
+)
+def test_only_what_is_here_is_shown_to_whoever_says_so(library: Library, said: str, is_yes: bool) -> None:
+    set_up(library)
+    with library.database.writing() as db:
+        make.loan(db, make.copy(db, title="Verliehen"))
+    with library.client() as client:
+        html = get(client, "/katalog", verfuegbar=said)
+        assert ("Verliehen" not in html) == is_yes
+        assert ('value="1" checked' in html) == is_yes
+
+
 def test_everything_can_be_leafed_through_beyond_two_thousand(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:

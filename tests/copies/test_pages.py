@@ -210,6 +210,19 @@ def test_an_overdue_book_says_so_to_its_borrower(both: Library, place: Place) ->
         assert "badge--late" not in client.get(f"/c/{place.copy}").text
 
 
+@pytest.mark.parametrize(
+    ("number", "shown"), [("1", 1), ("2", 2), ("99", 2), ("x", 1), ("0", 1), ("", 1), ("9" * 5000, 2)]
+)
+def test_odd_page_numbers_of_a_shelf_lead_to_the_nearest_page(library: Library, number: str, shown: int) -> None:
+    with library.database.writing() as db:
+        make.admin(db)
+        shelf = make.shelf(db)
+        codes = [make.copy(db, shelf=shelf).code for _ in range(51)]
+    with library.client() as client:
+        assert f"Seite {shown} von 2" in text_of(client.get(f"/c/{shelf.code}", params={"seite": number}).text)
+        assert client.get(f"/c/{codes[0]}", params={"seite": number}).status_code == 200
+
+
 def test_a_shelf_shows_its_books(both: Library, place: Place) -> None:
     lent_to(both, place, place.reader)
     with both.client() as client:

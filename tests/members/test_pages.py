@@ -337,6 +337,7 @@ def test_the_list_is_searched_and_paged(both: Library, people: dict[str, Member]
         assert f"{LIST}?q=zett&amp;seite=2" in first.text
         assert "Zett 50" in client.get(f"{LIST}?q=zett&seite=2").text
         assert "Zett 59" in client.get(f"{LIST}?q=zett&seite=99").text
+        assert "Zett 49" in client.get(f"{LIST}?q=zett&seite=x").text
         part = client.get(f"{LIST}?q=zett", headers={"hx-request": "true"})
         assert "<html" not in part.text
         assert "Niemanden gefunden" in client.get(f"{LIST}?q=gibtesnicht").text
