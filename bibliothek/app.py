@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from bibliothek import __version__
 from bibliothek.catalogue import api as catalogue_api
 from bibliothek.catalogue import pages as catalogue_pages
+from bibliothek.catalogue import picture_pages
 from bibliothek.catalogue.fields import Part, TitleFields
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word
 from bibliothek.copies import api as copies_api
@@ -42,6 +43,7 @@ from bibliothek.lending import pages as lending_pages
 from bibliothek.library import pages as library_pages
 from bibliothek.library.models import Library
 from bibliothek.lookup import api as lookup_api
+from bibliothek.lookup.covers import CoverRounds
 from bibliothek.mail.rounds import Rounds
 from bibliothek.members import actions as members_actions
 from bibliothek.members import api as members_api
@@ -102,6 +104,7 @@ def create_app(
     forget = (kiosk_actions.forget_sessions, sign_in.forget, members_actions.forget_sessions, piles.forget, once.forget)
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), forget)
     looking = Looking(kit.database, settings, clock)
+    cover_rounds = CoverRounds(kit.database, settings, clock)
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],
         before_request=check_origin,
@@ -121,8 +124,8 @@ def create_app(
         request_max_body_size=MAX_BODY,
         state=State({"kit": kit}),
         logging_config=None,
-        on_startup=[rounds.start, looking.start],
-        on_shutdown=[rounds.stop, looking.stop, *([kit.database.close] if database is None else [])],
+        on_startup=[rounds.start, looking.start, cover_rounds.start],
+        on_shutdown=[rounds.stop, looking.stop, cover_rounds.stop, *([kit.database.close] if database is None else [])],
     )
     refuse_undeclared(app)
     return app
@@ -144,6 +147,7 @@ def routers() -> list[Any]:
         members_pages.router,
         members_api.api,
         catalogue_pages.router,
+        picture_pages.router,
         catalogue_api.api,
         copies_pages.router,
         copies_api.api,

@@ -376,12 +376,13 @@ def demo(unless_there: bool) -> None:
 def verify() -> int:
     """Print each invariant and what breaks it; exit code 1 when something does."""
     with opened_library() as library:
+        from bibliothek.catalogue.covers import folder_of
         from bibliothek.i18n import _
         from bibliothek.operations.verify import CHECKS, SHOWN
         from bibliothek.operations.verify import verify as check
 
         with library.database.reading() as db:
-            findings = check(db, datetime.now(UTC))
+            findings = check(db, datetime.now(UTC), folder_of(library.settings))
     for finding in findings:
         click.echo(f"{'fehlt ' if finding.broken else 'stimmt'}  {_(finding.invariant)}")
         for row in finding.broken[:SHOWN]:

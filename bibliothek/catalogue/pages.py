@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery
 from sqlalchemy import ColumnElement, bindparam, exists, null, select
 from sqlalchemy.orm import Session
 
-from bibliothek.catalogue import queries
+from bibliothek.catalogue import covers, queries
 from bibliothek.catalogue.models import Contributor, SeriesPart, Title
 from bibliothek.catalogue.queries import Found, Sort, TitleRow
 from bibliothek.catalogue.rules import is_language, one_line
@@ -37,13 +37,14 @@ NO = ("", "0", "false", "nein", "no", "off")
 
 SORTS: dict[str, Sort] = {"": "relevance", "neu": "newest", "titel": "title", "jahr": "year"}
 
-_COPIES = copy_counts()
+# Of every title in a list: how many copies there are, how many of them are here, and its picture.
+_SHOWN = (*copy_counts(), covers.DIGEST)
 # What is found on a shelf that does not exist.
 NOT_A_SHELF = Found([], 0, False)
 
 
 class ShownRow(NamedTuple):
-    """A title in a list, with its copies."""
+    """A title in a list, with its copies and the digest of its picture."""
 
     id: int
     title: str
@@ -51,6 +52,7 @@ class ShownRow(NamedTuple):
     year: int | None
     available: int
     total: int
+    picture: str | None
 
 
 class ShownCopy(NamedTuple):
@@ -106,7 +108,7 @@ def start(visit: Visit) -> Answer:
         return visit.redirect("/kiosk")
     db = visit.db
     ready = queries.search(db, None, only=_condition(True, False), limit=0)
-    newest = queries.search(db, None, also=_COPIES, limit=ON_THE_WALL)
+    newest = queries.search(db, None, also=_SHOWN, limit=ON_THE_WALL)
     loans = loans_of(db, visit.member_id) if visit.asker.is_member else []
     return visit.page(
         "start.html",
@@ -188,7 +190,7 @@ def _find(db: Session, search: Search, number: int) -> Found:
         search.q,
         only=_condition(search.available, bool(search.shelf)),
         values=values,
-        also=_COPIES,
+        also=_SHOWN,
         language=search.language or None,
         sort=SORTS[search.sort],
         offset=(number - 1) * PER_PAGE,
@@ -241,6 +243,7 @@ def title(visit: Visit, title_id: FromPath[int]) -> Answer:
         "catalogue/title.html",
         title=found,
         byline=byline(found.contributors),
+        picture=covers.picture_of(visit.db, found.id),
         people=_people(found.contributors),
         series=_series(found.series),
         isbns=[_hyphenated(isbn.isbn) for isbn in found.isbns],

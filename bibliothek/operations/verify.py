@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 from sqlalchemy import exists, func, or_, select, text
@@ -11,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
-from bibliothek.catalogue import search
+from bibliothek.catalogue import covers, search
 from bibliothek.copies.models import Copy, PaperCode, Shelf
 from bibliothek.i18n import N_
 from bibliothek.kiosk.models import Device, GivenAnswer
@@ -33,6 +34,7 @@ REQUESTS_KEPT = timedelta(days=1)
 # Signs of a hash by which a row is named.
 NAMED_BY = 12
 SOUND = N_("Die Datenbank ist heil")
+PICTURED = N_("Zu jedem Titelbild sind die Dateien da")
 SHAPED = N_("Die Datenbank setzt alle ihre Regeln durch")
 
 
@@ -43,8 +45,8 @@ class Finding(msgspec.Struct, frozen=True):
     broken: list[str]
 
 
-def verify(db: Session, now: datetime) -> list[Finding]:
-    """Check every invariant. Reads only; on a million titles it takes minutes, not seconds.
+def verify(db: Session, now: datetime, pictures: Path | None = None) -> list[Finding]:
+    """Check every invariant. Reads only; on a million titles it takes minutes, not seconds. `pictures` is the folder of covers.
 
     Where a table or column is gone, only what was found of the database itself: nothing else can be asked then.
     """
@@ -52,6 +54,8 @@ def verify(db: Session, now: datetime) -> list[Finding]:
     if not shape.is_readable(shaped.broken):
         return [sound, shaped]
     findings = [Finding(name, check(db)) for name, check in CHECKS.items()]
+    if pictures:
+        findings.append(Finding(PICTURED, covers.missing_files(db, pictures)))
     return [sound, shaped, *findings, *(Finding(name, check(db, now)) for name, check in FORGOTTEN.items())]
 
 
