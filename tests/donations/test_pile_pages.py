@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from bibliothek.catalogue.models import Title
 from bibliothek.copies.models import Copy
@@ -354,3 +354,27 @@ def test_a_field_however_long_is_answered_quickly(donor: Client, piece: str) -> 
     assert donor.submit("/spenden/stapel/buch", title=long, persons=long).status_code == 422
     assert donor.submit("/spenden/stapel/angaben", donor=long).status_code == 422
     assert donor.get("/spenden/aehnliche", params={"titel": long[:10_000]}).status_code == 200
+
+
+def test_twenty_rows_ask_the_database_as_often_as_ten(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        for n in range(2):
+            make.title(db, f"Titel {n}", isbns=(OTHER,))
+        make.copy(db, make.title(db, "Tschick", isbns=(ISBN,)))
+
+    def asked(rows_more: int) -> int:
+        for n in range(rows_more):
+            donor.submit("/spenden/stapel", isbn=(ISBN, OTHER, UNKNOWN)[n % 3])
+        said: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+            said.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            assert donor.get("/spenden").status_code == 200
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return len(said)
+
+    assert asked(10) == asked(10)
