@@ -22,11 +22,12 @@ from sqlalchemy.orm import Session
 
 from bibliothek import __version__
 from bibliothek.catalogue import api as catalogue_api
+from bibliothek.catalogue import edit_pages, picture_pages, series_pages
 from bibliothek.catalogue import pages as catalogue_pages
-from bibliothek.catalogue import picture_pages
 from bibliothek.catalogue.fields import Part, TitleFields
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word
 from bibliothek.copies import api as copies_api
+from bibliothek.copies import care_pages
 from bibliothek.copies import pages as copies_pages
 from bibliothek.db import Database, open_database
 from bibliothek.donations import api as donations_api
@@ -147,9 +148,12 @@ def routers() -> list[Any]:
         members_pages.router,
         members_api.api,
         catalogue_pages.router,
+        series_pages.router,
+        edit_pages.router,
         picture_pages.router,
         catalogue_api.api,
         copies_pages.router,
+        care_pages.router,
         copies_api.api,
         lending_pages.router,
         lending_api.api,

@@ -9,19 +9,19 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import covers, provenance, search
-from bibliothek.catalogue.fields import OWN_COLUMNS, Origin, TitleFields
-from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
+from bibliothek.catalogue.fields import Origin, TitleFields
+from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.provenance import Renewed, is_gap, renewed
 from bibliothek.catalogue.queries import fields_of, subjects_of
 from bibliothek.catalogue.rules import checked, checked_origin, checked_subjects
-from bibliothek.catalogue.words import fold, sort_form
+from bibliothek.catalogue.writing import fill, rewrite
 
 
 def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | None = None) -> Title:
     """A new title, cleaned and indexed. Raises Invalid (see `rules.checked`): no title, too long, not an ISBN …"""
     fields, origin = checked(fields), checked_origin(origin or Origin())
     title = Title(created_at=now, source=origin.source, source_url=origin.source_url)
-    _fill(title, fields, origin.subjects, origin.sort_title)
+    fill(title, fields, origin.subjects, origin.sort_title)
     db.add(title)
     db.flush()
     said = provenance.values_of(fields, origin.subjects)
@@ -71,26 +71,6 @@ def renew_title(
         edit_title(db, title, became.fields, now, became.subjects, origin)
     covers.want(db, title.id, origin, found.isbns, now)
     return became
-
-
-def rewrite(db: Session, title: Title, fields: TitleFields, subjects: Iterable[str], sort_title: str | None) -> None:
-    """Put these clean fields in place of all that a title, loaded with its parts, says. The caller indexes it."""
-    for parts in (title.contributors, title.series, title.isbns, title.subjects):
-        parts.clear()
-    # The new rows take the positions, and so the primary keys, of the old ones.
-    db.flush()
-    _fill(title, fields, subjects, sort_title)
-    db.flush()
-
-
-def _fill(title: Title, fields: TitleFields, subjects: Iterable[str], sort_title: str | None) -> None:
-    for name in OWN_COLUMNS:
-        setattr(title, name, getattr(fields, name))
-    title.sort_title = " ".join(fold(sort_title or "")) or sort_form(fields.title, fields.language)
-    title.contributors = [Contributor(position=n, name=p.name, role=p.role) for n, p in enumerate(fields.contributors)]
-    title.series = [SeriesPart(position=n, series=p.title, number=p.number) for n, p in enumerate(fields.series)]
-    title.isbns = [TitleIsbn(position=n, isbn=isbn) for n, isbn in enumerate(fields.isbns)]
-    title.subjects = [Subject(position=n, name=name) for n, name in enumerate(subjects)]
 
 
 def reindex(db: Session) -> int:

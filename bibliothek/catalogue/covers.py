@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import Origin
+from bibliothek.catalogue.merging import pictures_to_keep
 from bibliothek.catalogue.models import Cover, Title
 from bibliothek.catalogue.pictures import EXTENSION, Picture, prepare
 from bibliothek.catalogue.queries import title_that_stays
@@ -97,6 +98,7 @@ def tidy(db: Session, folder: Path, clock: float | None = None) -> int:
     # The files first: what is named after this look at the rows was written after this look at the files.
     lying = [file for file in _files(folder) if _written_at(file) < old]
     named = set(db.scalars(select(Cover.digest).where(Cover.digest.is_not(None)).distinct())) if lying else set()
+    named |= pictures_to_keep(db) if lying else set()
     gone = [file for file in lying if file.name[:32] not in named and _written_at(file) < old]
     for file in gone:
         file.unlink(missing_ok=True)

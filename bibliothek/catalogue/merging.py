@@ -17,7 +17,6 @@ from sqlalchemy import Column, Table, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import provenance, search
-from bibliothek.catalogue.actions import rewrite
 from bibliothek.catalogue.fields import Part, TitleFields
 from bibliothek.catalogue.models import (
     Contributor,
@@ -33,6 +32,7 @@ from bibliothek.catalogue.provenance import PERSON, SUBJECTS, is_gap, united_sub
 from bibliothek.catalogue.queries import fields_of, subjects_of, title_for_change
 from bibliothek.catalogue.rules import MOST_ISBNS, MOST_SERIES
 from bibliothek.catalogue.words import fold
+from bibliothek.catalogue.writing import rewrite
 from bibliothek.db import Base, Instant
 from bibliothek.i18n import _
 from bibliothek.library.queries import library_for_change
@@ -262,6 +262,18 @@ def merged_into(db: Session, title_id: int) -> Sequence[Merged]:
         Merged(row.id, msgspec.json.decode(row.gone, type=Gone).title.title["title"], row.merged_at)
         for row in db.scalars(query.order_by(TitleMerge.id.desc()))
     ]
+
+
+def pictures_to_keep(db: Session) -> set[str]:
+    """The digests of pictures that no title has now, but would have again if a merge were undone."""
+    written = db.scalars(select(TitleMerge.gone).where(TitleMerge.undone_at.is_(None)))
+    return {
+        row["digest"]
+        for text in written
+        for whole in (msgspec.json.decode(text, type=Gone),)
+        for row in (*whole.title.parts.get("cover", []), *whole.before.parts.get("cover", []))
+        if row["digest"]
+    }
 
 
 # ---- Rows ----

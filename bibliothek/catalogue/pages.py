@@ -13,14 +13,15 @@ from litestar.params import FromPath, FromQuery
 from sqlalchemy import ColumnElement, bindparam, exists, null, select
 from sqlalchemy.orm import Session
 
-from bibliothek.catalogue import covers, queries
+from bibliothek.catalogue import covers, provenance, queries
+from bibliothek.catalogue.merging import merged_into
 from bibliothek.catalogue.models import Contributor, SeriesPart, Title
 from bibliothek.catalogue.queries import Found, Sort, TitleRow
 from bibliothek.catalogue.rules import is_language, one_line
-from bibliothek.catalogue.wording import byline, language_word, role_word, source_word, turned
+from bibliothek.catalogue.wording import byline, field_word, language_word, origin_word, role_word, source_word, turned
 from bibliothek.codes import holds_card
 from bibliothek.copies.models import Copy, Shelf
-from bibliothek.copies.queries import MisreadCode, UnknownShelf, copies_of, shelf_by
+from bibliothek.copies.queries import MisreadCode, UnknownShelf, copies_of, shelf_by, withdrawn_of
 from bibliothek.i18n import _
 from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loans_of, on_loan
 from bibliothek.lending.rules import is_overdue
@@ -237,8 +238,12 @@ def _choices(db: Session, search: Search) -> Choices:
 
 @page("/titel/{title_id:int}", Audience.EVERYONE)
 def title(visit: Visit, title_id: FromPath[int]) -> Answer:
-    """Everything about a title, and where its copies are."""
+    """Everything about a title, and where its copies are. One that became part of another title leads there."""
+    kept_id = queries.title_now(visit.db, title_id)
+    if kept_id != title_id:
+        return visit.redirect(f"/titel/{kept_id}")
     found = queries.title(visit.db, title_id)
+    is_cared_for = visit.asker.is_librarian
     return visit.page(
         "catalogue/title.html",
         title=found,
@@ -250,8 +255,33 @@ def title(visit: Visit, title_id: FromPath[int]) -> Answer:
         subjects=[(subject.name, search_for(subject.name)) for subject in found.subjects],
         language=language_word(found.language) if found.language else None,
         source=source_word(found.source) if found.source else None,
+        origins=_origins(visit, found),
         copies=_shown_copies(visit, copies_of(visit.db, found.id)),
+        withdrawn=withdrawn_of(visit.db, found.id) if is_cared_for else [],
+        merged=merged_into(visit.db, found.id) if is_cared_for else [],
+        zone=visit.settings.timezone,
     )
+
+
+class FromSource(NamedTuple):
+    """Fields that came from one source on one day, in words; `day` is None for what a person typed."""
+
+    fields: str
+    source: str
+    day: date | None
+
+
+def _origins(visit: Visit, title: Title) -> list[FromSource]:
+    """Where the fields that say something came from, in their order on the page."""
+    rows = provenance.origins(visit.db, title.id)
+    together: dict[tuple[str, date | None], list[str]] = {}
+    for name, value in provenance.values_of(queries.fields_of(title), queries.subjects_of(title)).items():
+        row = rows.get(name)
+        if row is None or provenance.is_gap(value):
+            continue
+        day = None if row.source == provenance.PERSON else row.at.astimezone(visit.settings.timezone).date()
+        together.setdefault((row.source, day), []).append(field_word(name))
+    return [FromSource(", ".join(fields), origin_word(source), day) for (source, day), fields in together.items()]
 
 
 def _people(contributors: Iterable[Contributor]) -> dict[str, list[tuple[str, str]]]:
@@ -264,8 +294,13 @@ def _people(contributors: Iterable[Contributor]) -> dict[str, list[tuple[str, st
 
 def _series(parts: Iterable[SeriesPart]) -> list[tuple[str, str]]:
     return [
-        (f"{part.series} ; {part.number}" if part.number else part.series, search_for(part.series)) for part in parts
+        (f"{part.series} ; {part.number}" if part.number else part.series, series_address(part.series))
+        for part in parts
     ]
+
+
+def series_address(name: str) -> str:
+    return "/katalog/reihe?" + urlencode({"name": name})
 
 
 def search_for(text: str) -> str:

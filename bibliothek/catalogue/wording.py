@@ -111,6 +111,25 @@ SOURCES = {
 }
 
 
+FIELDS = {
+    "title": N_("Titel"),
+    "subtitle": N_("Untertitel"),
+    "contributors": N_("Personen"),
+    "publisher": N_("Verlag"),
+    "place": N_("Ort"),
+    "year": N_("Jahr"),
+    "edition": N_("Auflage"),
+    "pages": N_("Seiten"),
+    "language": N_("Sprache"),
+    "series": N_("Reihe"),
+    "isbns": N_("ISBN"),
+    "subjects": N_("Themen"),
+}
+
+
+_NO_SOURCES = {"person": N_("von Hand"), "waiting": N_("wird noch nachgeschlagen")}
+
+
 class HasNameAndRole(Protocol):
     """A Person of the fields or a Contributor of the table."""
 
@@ -167,6 +186,16 @@ def role_word(role: str) -> str:
 def language_word(code: str) -> str:
     """The language's name, or its code where we have no name."""
     return _(_LANGUAGES[code]) if code in _LANGUAGES else code
+
+
+def field_word(name: str) -> str:
+    """What a field of a title (`provenance.FIELDS`) is called."""
+    return _(FIELDS[name])
+
+
+def origin_word(source: str) -> str:
+    """Where a field came from (`models.FieldOrigin`), in words."""
+    return _(_NO_SOURCES[source]) if source in _NO_SOURCES else source_word(source)
 
 
 def source_word(source: str) -> str:

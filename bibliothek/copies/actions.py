@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +13,7 @@ from bibliothek.catalogue.queries import title_that_stays
 from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.models import Copy, PaperCode, Shelf
 from bibliothek.db import is_unique_violation
-from bibliothek.i18n import _
+from bibliothek.i18n import _, format_date
 from bibliothek.members.rules import sort_name
 from bibliothek.problems import Invalid, Problem
 
@@ -103,6 +103,39 @@ def _flush(db: Session, name: str) -> None:
         if is_unique_violation(error, "uq_shelf_sort_name", "shelf.sort_name"):
             raise ShelfExists(name) from error
         raise
+
+
+class CopyAtHome(Problem):
+    """Somebody has it."""
+
+    code = "copy-on-loan"
+
+    def __init__(self, due_on: date) -> None:
+        super().__init__(
+            _(
+                "Dieses Exemplar ist noch ausgeliehen, bis zum {date}. Nimm es erst zurück, danach lässt es sich aussondern.",
+                date=format_date(due_on),
+            )
+        )
+
+
+def withdraw(copy: Copy, reason: str, now: datetime, due_on: date | None) -> None:
+    """The copy is not the library's any more; `reason` is of `rules.checked_reason`. Doing so again changes nothing.
+
+    The caller has locked the copy (`queries.copy_for_change`) and then looked up `due_on`, which is the date of its open loan.
+    Raises CopyAtHome.
+    """
+    if due_on:
+        raise CopyAtHome(due_on)
+    if copy.state != "withdrawn":
+        copy.state, copy.withdrawn_at, copy.withdrawn_reason = "withdrawn", now, reason
+
+
+def bring_back(copy: Copy) -> None:
+    """A copy that was withdrawn is there again; without a label it waits for one."""
+    if copy.state == "withdrawn":
+        copy.state = "active" if copy.labelled_at else "intake"
+        copy.withdrawn_at = copy.withdrawn_reason = None
 
 
 def mark_labelled(copy: Copy, now: datetime) -> None:

@@ -96,6 +96,25 @@ def copies_of(db: Session, title_id: int) -> Sequence[Copy]:
     ).all()
 
 
+def withdrawn_of(db: Session, title_id: int) -> Sequence[Copy]:
+    """The copies of a title that are not the library's any more, the last one first."""
+    query = select(Copy).where(Copy.title_id == title_id, Copy.state == "withdrawn")
+    return db.scalars(query.order_by(Copy.withdrawn_at.desc().nulls_last(), Copy.id.desc())).all()
+
+
+def copy_by(db: Session, text: str) -> Copy:
+    """The copy with this code, with title and shelf. Raises MisreadCode, UnknownCopy."""
+    return copies_by_code(db, [text])[0]
+
+
+def copy_for_change(db: Session, text: str) -> Copy:
+    """The same, locked until the transaction ends: nobody lends it meanwhile."""
+    found = copy_by(db, text)
+    lock_copies(db, Copy.id == found.id)
+    db.refresh(found, ["state", "shelf_id", "labelled_at", "condition", "withdrawn_at", "withdrawn_reason"])
+    return found
+
+
 def shelves(db: Session) -> Sequence[Shelf]:
     """All shelves by name. Sorted here, because the databases have orders of their own."""
     return sorted(db.scalars(select(Shelf)), key=lambda shelf: shelf.sort_name)
