@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -79,17 +80,22 @@ def fetch(
     agent: str,
     deadline: float,
     timeout: float = TIMEOUT_S,
+    slow_at: float | None = None,
+    slow: Callable[[], None] | None = None,
 ) -> Answer:
     """GET `url`, done with by `deadline` (of `time.monotonic`) whatever happens.
 
     `accept` are the media types that count as an answer. At most 2 MB are read, before and after unpacking; redirects are
-    followed only within the host.
+    followed only within the host. `slow` is called once where there is no answer by `slow_at`.
     """
     left = deadline - monotonic()
     if left <= 0:
         return Answer(trouble="unavailable", reason="no time left", asked=False)
     work = _within(left, url, dict(params), accept, agent, timeout)
-    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    if slow and slow_at and not wait([future], max(0.0, slow_at - monotonic())).done:
+        slow()
+    return future.result()
 
 
 _making = Lock()

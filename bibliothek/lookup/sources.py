@@ -8,7 +8,7 @@ from time import monotonic
 
 import msgspec
 
-from bibliothek.lookup.fetch import Answer, fetch
+from bibliothek.lookup.fetch import Answer, Trouble, fetch
 from bibliothek.lookup.isbd import is_placeholder
 from bibliothek.lookup.politeness import Politeness
 from bibliothek.lookup.record import Outcome, Record
@@ -17,6 +17,8 @@ from bibliothek.lookup.record import Outcome, Record
 YEARS_AHEAD = 1
 # How much longer than its answer is waited for a request may take: the next one who asks finds the answer in the store.
 LATE_S = 7.0
+# A source that got so much time and did not answer is in trouble; one that got less cannot be blamed.
+ENOUGH_S = 2.0
 
 
 class SourceAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +49,7 @@ class SourceAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A source as this library asks it: under which address, as whom, how often. `asking` is its file's `ask`.
 
-    `key` is the operator's own, for the source that wants one.
+    `key` is the operator's own, for the source that wants one. `slow` is called when its answer takes too long to wait for.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     politeness: Politeness
     asking: Callable[[Source, str, datetime, float], SourceAnswer]
     key: str | None = None
+    slow: Callable[[], None] | None = None
 
     def resting(self, now: datetime) -> SourceAnswer | None:
         """The answer of a source that is left alone after an error; None if it may be asked."""
@@ -74,23 +77,35 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     def ask(self, isbn13: str, now: datetime, deadline: float) -> SourceAnswer:
         """Ask for an ISBN; its turn has to come before `deadline` (of `time.monotonic`), the answer may come LATE_S after it.
 
-        Never raises for what the source does. An error opens the source's breaker, an answer closes it.
+        Never raises for what the source does. An error opens the source's breaker, also that there is no answer by `deadline`;
+        an answer closes it, also a late one.
         """
         began, breaker = monotonic(), self.politeness.breaker
-        answer = self.asking(self, isbn13, now, deadline)
+
+        def fail(trouble: Trouble, retry_after: int | None = None) -> int:
+            return breaker.fail(trouble, retry_after, now, now + timedelta(seconds=monotonic() - began))
+
+        answer = self.asking(msgspec.structs.replace(self, slow=lambda: fail("unavailable")), isbn13, now, deadline)
         if answer.outcome == "found" or answer.outcome == "not_found":
             breaker.succeed()
         elif answer.asked:
-            failed_at = now + timedelta(seconds=monotonic() - began)
-            rest_s = breaker.fail(answer.outcome, answer.retry_after, now, failed_at)
-            return msgspec.structs.replace(answer, retry_after=rest_s)
+            return msgspec.structs.replace(answer, retry_after=fail(answer.outcome, answer.retry_after))
         return answer
 
     def get(self, url: str, params: Mapping[str, str], accept: tuple[str, ...], deadline: float) -> Answer:
         """One request, in turn: an `asking` that needs two waits twice. Arguments as of `fetch`, `deadline` as of `ask`."""
         with self.politeness.turn(deadline) as ours:
             if ours:
-                return fetch(url, params, accept=accept, agent=self.agent, deadline=deadline + LATE_S)
+                slow = self.slow if deadline - monotonic() >= ENOUGH_S else None
+                return fetch(
+                    url,
+                    params,
+                    accept=accept,
+                    agent=self.agent,
+                    deadline=deadline + LATE_S,
+                    slow_at=deadline,
+                    slow=slow,
+                )
         return Answer(trouble="throttled", reason="no turn in time", retry_after=5, asked=False)
 
 

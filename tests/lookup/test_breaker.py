@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bibliothek.lookup import politeness
+from bibliothek.lookup import sources as module
 from bibliothek.lookup.actions import find
 from bibliothek.lookup.ask import look_up
 from bibliothek.lookup.breaker import Breaker, Rest
@@ -113,6 +115,34 @@ def test_429_is_throttled_for_as_long_as_it_says(server: StandIn) -> None:
     assert 3 <= again.retry_after <= 5
     ask(sources, after(seconds=9))
     assert asked(server) == ["dnb", "openlibrary"]
+
+
+def test_a_source_that_is_too_slow_is_left_alone_until_its_late_answer_comes(
+    server: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ENOUGH_S", 0.2)
+    (dnb,) = server.sources(names=("dnb",))
+    server.slow_s = 1.5
+    server.behave("dnb", "slow")
+    assert look_up(GERMAN, [dnb], now=NOON, deadline_s=0.5).outcome == "unavailable"
+    time.sleep(0.2)
+    assert asked(server) == ["dnb"]
+    again = look_up(FRENCH, [dnb], now=after(seconds=2), deadline_s=0.5)
+    assert (again.outcome, asked(server)) == ("unavailable", [])
+    for _ in range(100):
+        if dnb.resting(after(seconds=2)) is None:
+            break
+        time.sleep(0.05)
+    assert dnb.resting(after(seconds=2)) is None
+
+
+def test_who_got_hardly_any_time_is_not_blamed(server: StandIn) -> None:
+    (dnb,) = server.sources(names=("dnb",))
+    server.slow_s = 1.0
+    server.behave("dnb", "slow")
+    assert look_up(GERMAN, [dnb], now=NOON, deadline_s=0.3).outcome == "unavailable"
+    time.sleep(0.2)
+    assert dnb.resting(after(seconds=1)) is None
 
 
 def test_two_libraries_with_other_sources_know_nothing_of_each_others_troubles(library: Library) -> None:
