@@ -291,12 +291,17 @@ def stay(db: Session, device_id: int, now: datetime, age: timedelta = JUST_NOW) 
     return last.answer if last else None
 
 
-def end(db: Session, device_id: int, now: datetime) -> None:
-    """The button "Fertig", or the time is up: the tablet knows nobody any more."""
+def end(db: Session, device_id: int, now: datetime) -> Answer | None:
+    """The button "Fertig", or the time is up: the tablet knows nobody any more.
+
+    The book about which it still asked is brought back, and that is the answer.
+    """
     device = queries.device_for_change(db, device_id)
-    _return_asked(db, device, now)
+    asked = at_desk_by_loan(db, device.asked_loan_id) if device.asked_loan_id else None
+    settled = _return_asked(db, device, now)
     _forget_member(device)
     db.flush()
+    return _about(db, "returned", at_desk(db, asked.code)) if asked and settled else None
 
 
 def forget_sessions(db: Session, now: datetime) -> None:

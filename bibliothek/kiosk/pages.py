@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from bibliothek.catalogue.queries import recent
 from bibliothek.db import LARGEST_ID
-from bibliothek.i18n import _
+from bibliothek.i18n import _, language, use_language
 from bibliothek.kiosk import actions, queries
 from bibliothek.kiosk.rules import Answer, age_of
 from bibliothek.kiosk.words import said
@@ -20,7 +20,7 @@ from bibliothek.library.queries import library_for_change
 from bibliothek.members.actions import end_session
 from bibliothek.members.sign_in import token_for_press
 from bibliothek.tokens import hashed, new_token
-from bibliothek.web.routes import action, errand, page
+from bibliothek.web.routes import LANGUAGE, action, errand, page
 from bibliothek.web.sign_in import DEVICE, SESSION, Audience, read_cookie, require
 from bibliothek.web.visit import Page, Redirect, Visit
 
@@ -56,6 +56,9 @@ def kiosk(visit: Visit, exemplar: FromQuery[str] = "") -> Page:
 def scan(visit: Visit) -> Page:
     """Whatever was scanned. It is done when this answers, and the same number sent again gets the same answer for a day."""
     text = visit.field("scan")
+    if not text:
+        # Enter alone says nothing, so there is nothing to answer.
+        return _panel(visit, None)
     answer = actions.scan(visit.db, _device(visit), text, _number(visit), visit.now, visit.today, _age(visit))
     return _panel(visit, answer)
 
@@ -85,9 +88,13 @@ def stay(visit: Visit) -> Page:
 
 @action("/kiosk/fertig", Audience.KIOSK)
 def end(visit: Visit) -> Page:
-    """Nobody is here any more."""
-    actions.end(visit.db, _device(visit), visit.now)
-    return _panel(visit, None)
+    """Nobody is here any more, and the tablet speaks the library's language again."""
+    answer = actions.end(visit.db, _device(visit), visit.now)
+    if answer is None:
+        use_language(visit.settings.language)
+    shown = _panel(visit, answer)
+    shown.cookies.append(visit.plain_cookie(LANGUAGE, "", 0))
+    return shown
 
 
 def _device(visit: Visit) -> int:
@@ -118,6 +125,7 @@ def _panel(visit: Visit, answer: Answer | None) -> Page:
         question=queries.question(visit.db, device, visit.now),
         newest=[] if visit.wants_fragment else recent(visit.db, SPINES),
         number=new_token(),
+        foreign=language.get() != visit.settings.language,
     )
 
 

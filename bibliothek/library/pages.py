@@ -25,7 +25,7 @@ from bibliothek.members.rules import local_path
 from bibliothek.problems import Invalid
 from bibliothek.web.forms import BadForm, Errors
 from bibliothek.web.network import network_of
-from bibliothek.web.routes import LANGUAGE, action, errand, page
+from bibliothek.web.routes import LANGUAGE, TABLET_LANGUAGE_LASTS, action, errand, page
 from bibliothek.web.sign_in import SESSION, Audience
 from bibliothek.web.visit import Answer, Visit
 
@@ -219,7 +219,8 @@ def choose_language(visit: Visit) -> Answer:
     if chosen not in LANGUAGES:
         raise Invalid(_("Diese Sprache spricht die Bibliothek nicht."))
     answer = visit.redirect(local_path(visit.field("zurueck")) or "/")
-    answer.cookies.append(visit.plain_cookie(LANGUAGE, chosen, LANGUAGE_LASTS))
+    lasts = TABLET_LANGUAGE_LASTS if visit.asker.is_kiosk else LANGUAGE_LASTS
+    answer.cookies.append(visit.plain_cookie(LANGUAGE, chosen, lasts))
     return answer
 
 

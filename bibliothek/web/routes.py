@@ -39,6 +39,8 @@ from bibliothek.web.visit import FLASH, Answer, File, Kit, Page, Redirect, Visit
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[..., Answer]
 LANGUAGE = "sprache"
+# A tablet is everybody's: the language that somebody chose there goes soon after they do. Each answer gives it as long again.
+TABLET_LANGUAGE_LASTS = 90
 READ = partial(route, http_method=["GET", "HEAD"])
 # Larger than any file that is taken: what is somewhat too large is read to its end, because a browser that is still sending
 # does not read why it was refused.
@@ -349,6 +351,9 @@ def _show(visit: Visit, answer: Page) -> Response[Any]:
     template = answer.fragment if answer.fragment and visit.wants_fragment else answer.template
     html = visit.kit.templates.render(template, {**visit.context(), **answer.context})
     cookies = list(answer.cookies)
+    chosen = visit.request.cookies.get(LANGUAGE)
+    if chosen and visit.asker.is_kiosk and all(cookie.key != LANGUAGE for cookie in cookies):
+        cookies.append(visit.plain_cookie(LANGUAGE, chosen, TABLET_LANGUAGE_LASTS))
     if visit.request.cookies.get(FLASH) and visit.flash:
         cookies.append(visit.flash_cookie("", 0))
     return Response(

@@ -6,19 +6,27 @@
   const input = document.getElementById("scan");
   const result = document.getElementById("result");
   const nobody = document.getElementById("nobody");
+  const waiting = document.getElementById("waiting");
   const status = document.getElementById("scan-status");
   const keys = document.getElementById("keys");
   const SESSION_MS = 30000;
   const COUNTDOWN_MS = 20000;
   const END = "/kiosk/fertig";
+  const STAY = "/kiosk/weiter";
+  // A language that a guest chose goes when nobody does anything for so long.
+  const FOREIGN_MS = 60000;
   // An answer to nobody in particular stays this long.
   const ANSWER_MS = 15000;
   let timers = [];
   let lastScanAt = 0;
+  let foreign = 0;
+  let isOver = false;
 
   const say = (state) => {
     status.textContent = state ? form.dataset[state] : "";
     form.classList.toggle("is-late", Boolean(state));
+    // What was said about the book before must not pass for an answer about this one.
+    if (state && isScanWaiting() && !result.querySelector("[data-waiting]")) fill(waiting);
   };
   const line = window.scanning.line(say, show);
   const field = window.scanning.field(input, scanned);
@@ -31,11 +39,20 @@
     line.add(form.action, { scan: text, nummer: window.scanning.number() });
   }
 
+  function isScanWaiting() {
+    return line.has((item) => item.url !== END && item.url !== STAY);
+  }
+
   function show(html, item) {
-    // The screen was emptied when the end was sent; what arrived late since then is still to be read.
-    if (item.url === END) return;
+    if (item.url === END) isOver = true;
+    // The screen was emptied when the end was sent; what arrived late since then is still to be read. Only when the end
+    // settled a question it has something to say.
+    if (item.url === END && !html.includes("data-result=")) {
+      if (!result.querySelector("[data-result]")) showNobody();
+      return;
+    }
     result.innerHTML = html;
-    result.scrollTop = 0;
+    window.scrollTo(0, 0);
     input.focus({ preventScroll: true });
     watch(item.sent);
   }
@@ -46,7 +63,11 @@
     timers = [];
     const session = result.querySelector("[data-session]");
     const question = result.querySelector("[data-question]");
-    if (question) at(since + question.dataset.question * 1000, returnByItself);
+    if (question) {
+      const end = since + question.dataset.question * 1000;
+      at(end, returnByItself);
+      countDown(end);
+    }
     if (session) {
       const end = since + session.dataset.session * 1000;
       at(end - COUNTDOWN_MS, hideDetails);
@@ -54,6 +75,12 @@
     } else if (result.querySelector("[data-result]") && !question) {
       at(Date.now() + ANSWER_MS, showNobody);
     }
+  }
+
+  function countDown(end) {
+    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    for (const element of result.querySelectorAll("[data-left]")) element.textContent = left;
+    if (left) at(end - (left - 1) * 1000, () => countDown(end));
   }
 
   function at(moment, act) {
@@ -74,7 +101,22 @@
     for (const timer of timers) clearTimeout(timer);
     timers = [];
     field.forget();
-    result.replaceChildren(nobody.content.cloneNode(true));
+    fill(isScanWaiting() && form.classList.contains("is-late") ? waiting : nobody);
+    if (isOver && isForeign() && !line.length && !input.value) location.reload();
+  }
+
+  function fill(template) {
+    result.replaceChildren(template.content.cloneNode(true));
+  }
+
+  // The whole page speaks the guest's language; when the server has forgotten it, the page is asked for anew.
+  function isForeign() {
+    return form.hasAttribute("data-foreign");
+  }
+
+  function stillHere() {
+    clearTimeout(foreign);
+    if (isForeign()) foreign = setTimeout(end_, FOREIGN_MS);
   }
 
   function returnByItself() {
@@ -89,10 +131,11 @@
     const pressed = event.target;
     const fields = Object.fromEntries(new FormData(pressed));
     fields.nummer = window.scanning.number();
-    if (pressed.hasAttribute("data-ends")) end_();
+    // With a question open the end is an answer to it, which is shown.
+    if (pressed.hasAttribute("data-ends") && !result.querySelector("[data-question]")) end_();
     else {
       for (const button of result.querySelectorAll("button")) button.disabled = true;
-      line.add(pressed.action, fields);
+      line.add(pressed.hasAttribute("data-ends") ? END : pressed.action, fields);
     }
     input.focus({ preventScroll: true });
   });
@@ -101,7 +144,7 @@
   document.addEventListener("click", (event) => {
     const isControl = event.target.closest("a, button, input, label, summary");
     const isAsking = result.querySelector("[data-question]") || !result.querySelector("[data-still]")?.hidden;
-    if (!isControl && isAsking && result.querySelector("[data-session]")) line.add("/kiosk/weiter", {});
+    if (!isControl && isAsking && result.querySelector("[data-session]")) line.add(STAY, {});
     if (!isControl) input.focus({ preventScroll: true });
   });
 
@@ -133,6 +176,9 @@
     if (line.length) event.preventDefault();
   });
 
-  input.focus();
+  for (const sign of ["pointerdown", "keydown", "scroll"]) document.addEventListener(sign, stillHere, { passive: true, capture: true });
+
+  input.focus({ preventScroll: true });
+  stillHere();
   watch(Date.now());
 })();

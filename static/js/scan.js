@@ -74,6 +74,10 @@
       get length() {
         return waiting.length;
       },
+      // Whether one of what waits is such a thing.
+      has(test) {
+        return waiting.some(test);
+      },
     };
   }
 

@@ -148,6 +148,50 @@ def test_no_scan_is_lost_while_the_network_is_away(tablet: Tablet) -> None:
     assert tablet.borrowed() == [tablet.copies[0]]
 
 
+def test_what_was_said_before_is_no_answer_to_a_scan_that_waits(tablet: Tablet) -> None:
+    tablet.scan(tablet.card)
+    tablet.scan(tablet.copies[0])
+    tablet.expect("lent")
+    tablet.page.route("**/kiosk", lambda route: route.abort("connectionrefused"))
+    tablet.scan(tablet.copies[1])
+    expect(tablet.page.get_by_role("heading", name="Noch nicht gebucht")).to_be_visible()
+    assert "Buch Nummer 0" not in tablet.page.locator("#result").inner_text()
+    tablet.page.unroute("**/kiosk")
+    expect(tablet.page.locator("#result")).to_contain_text("Buch Nummer 1")
+    tablet.expect("lent")
+
+
+def test_what_was_said_stays_in_sight_on_a_flat_screen(tablet: Tablet) -> None:
+    tablet.page.set_viewport_size({"width": 640, "height": 400})
+    tablet.scan(tablet.card)
+    tablet.scan(tablet.copies[0])
+    tablet.expect("lent")
+    word = tablet.page.locator(".result__word").bounding_box()
+    due = tablet.page.locator(".result__due").bounding_box()
+    bar = tablet.page.locator("#scan-form").bounding_box()
+    assert word and due
+    assert bar
+    assert word["y"] >= 0
+    assert due["y"] + due["height"] <= bar["y"]
+    assert bar["height"] <= 80
+
+
+def test_a_guests_language_goes_with_the_guest(tablet: Tablet) -> None:
+    with_clock(tablet)
+    for end in (lambda: tablet.page.get_by_role("button", name="Done").click(), lambda: tablet.pass_time(61)):
+        tablet.page.get_by_role("button", name="English").click()
+        expect(tablet.page.get_by_role("button", name="Deutsch")).to_be_visible()
+        expect(tablet.page.locator("#scan")).to_be_focused()
+        tablet.scan(tablet.card)
+        expect(tablet.page.get_by_text(f"Hello, {NAME}")).to_be_visible()
+        end()
+        expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
+    tablet.page.get_by_role("button", name="English").click()
+    expect(tablet.page.get_by_role("button", name="Deutsch")).to_be_visible()
+    tablet.pass_time(61)
+    expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
+
+
 def test_an_answer_that_got_lost_on_the_way_is_given_again(tablet: Tablet) -> None:
     with tablet.server.library.database.writing() as db:
         make.loan(db, db.scalars(select(Copy).where(Copy.code == tablet.copies[0])).one())
@@ -177,7 +221,8 @@ def test_a_book_scanned_in_time_is_lent_and_said_after_the_network_was_away(tabl
     tablet.scan(tablet.copies[0])
     expect(tablet.page.locator("#scan-status")).to_contain_text("Keine Verbindung")
     tablet.pass_time(45)
-    expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
+    assert NAME not in tablet.page.content()
+    expect(tablet.page.get_by_role("heading", name="Noch nicht gebucht")).to_be_visible()
     tablet.page.unroute("**/kiosk")
     with tablet.page.expect_response("**/kiosk/fertig"):
         tablet.pass_time(5)
@@ -234,6 +279,23 @@ def test_an_unanswered_question_is_a_return_after_ten_seconds(tablet: Tablet) ->
     assert tablet.borrowed() == [tablet.copies[0]]
     tablet.pass_time(2)
     tablet.expect("returned")
+    assert tablet.borrowed() == []
+
+
+def test_the_seconds_left_for_an_answer_are_counted(tablet: Tablet) -> None:
+    ask_about_somebody_elses_book(tablet)
+    seconds = tablet.page.locator("[data-left]")
+    before = int(seconds.inner_text())
+    tablet.pass_time(3)
+    assert int(seconds.inner_text()) == before - 3
+
+
+def test_fertig_says_what_became_of_the_book_asked_about(tablet: Tablet) -> None:
+    ask_about_somebody_elses_book(tablet)
+    tablet.page.get_by_role("button", name="Fertig").click()
+    tablet.expect("returned")
+    expect(tablet.page.locator("#result")).to_contain_text("Buch Nummer 0")
+    assert NAME not in tablet.page.content()
     assert tablet.borrowed() == []
 
 

@@ -211,8 +211,19 @@ def test_the_next_scan_answers_the_question_with_brought_back(tablet: Tablet) ->
 @pytest.mark.parametrize("path", ["/kiosk/fertig"])
 def test_ending_the_session_answers_the_question_with_brought_back(tablet: Tablet, path: str) -> None:
     ask(tablet)
-    tablet.press(path)
+    said = tablet.press(path)
     assert tablet.open_loans() == []
+    assert (said.kind, "data-session" in said.html) == ("returned", False)
+    assert "Buch Nummer 0" in said.text
+    assert tablet.press(path).kind == ""
+
+
+def test_enter_alone_says_nothing(tablet: Tablet) -> None:
+    tablet.scan(tablet.cards[0])
+    for page in (False, True):
+        said = tablet.scan("  ", page=page)
+        assert (said.status, said.kind) == (200, "")
+        assert "data-session" in said.html
 
 
 def test_a_misread_code_leaves_the_question_open(tablet: Tablet) -> None:

@@ -196,3 +196,27 @@ def test_the_tablets_cookie_is_renewed_with_every_look(library: Library) -> None
         assert "tablet=" in answer.headers["set-cookie"]
         assert "HttpOnly" in answer.headers["set-cookie"]
         assert "Max-Age=34560000" in answer.headers["set-cookie"]
+
+
+def test_a_guests_language_lasts_as_long_as_the_guest(library: Library) -> None:
+    with library.database.writing() as db:
+        make.admin(db)
+    with library.client() as client:
+        tablet = client.be_tablet()
+        chosen = tablet.submit("/sprache", False, sprache="en", zurueck="/kiosk")
+        assert "Max-Age=90" in chosen.headers["set-cookie"]
+        shown = tablet.get("/kiosk")
+        assert '<html lang="en">' in shown.text
+        assert "sprache=en" in shown.headers["set-cookie"]
+        assert '<html lang="de">' in tablet.submit("/kiosk/fertig").text
+        assert '<html lang="de">' in tablet.get("/katalog").text
+
+
+def test_a_tablet_has_one_menu_in_which_nobody_signs_in(library: Library) -> None:
+    with library.database.writing() as db:
+        make.admin(db)
+    with library.client() as client:
+        tablet = client.be_tablet()
+        menus = [re.findall(r"<nav.*?</nav>", tablet.get(path).text, re.S)[0] for path in ("/kiosk", "/katalog")]
+    assert [re.findall(r'<a href="([^"]*)"', menu) for menu in menus] == [["/kiosk", "/katalog", "/spenden"]] * 2
+    assert all("English" in menu for menu in menus)
