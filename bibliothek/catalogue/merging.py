@@ -203,11 +203,15 @@ def _give(db: Session, kept: Title, gained: Gain, cover: Row | None) -> None:
 
 
 def _better_cover(db: Session, kept_id: int, gone_id: int) -> Row | None:
-    """The cover that the kept title takes over: where it has none, or only a source's while somebody took a photo of the other."""
+    """The cover that the kept title takes over: a photo rather than a source's picture, and that rather than one still to come."""
     ours, theirs = (_rows(db, _table(Cover), title_id) for title_id in (kept_id, gone_id))
-    if theirs and (not ours or (theirs[0]["source"] == "own" != ours[0]["source"])):
-        return theirs[0]
-    return None
+    return theirs[0] if _worth(theirs) > _worth(ours) else None
+
+
+def _worth(covers: list[Row]) -> int:
+    if not covers:
+        return 0
+    return 1 + int(bool(covers[0]["digest"])) + int(covers[0]["source"] == "own")
 
 
 def undo(db: Session, kept_id: int, merge_id: int, now: datetime) -> int:

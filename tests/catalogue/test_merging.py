@@ -195,13 +195,16 @@ def test_three_titles_become_one_and_three_again(db: Session, inner_first: bool)
 
 def test_the_better_cover_is_kept_and_the_other_comes_back(db: Session) -> None:
     kept, gone = two(db)
-    db.add(Cover(title_id=kept.id, source="openlibrary", reference="1", digest="a" * 64, at=NOON))
-    db.add(Cover(title_id=gone.id, source="own", digest="b" * 64, at=NOON))
+    for title, source, digest in ((kept, "openlibrary", "a" * 32), (gone, "own", "b" * 32)):
+        db.merge(Cover(title_id=title.id, source=source, digest=digest, at=NOON, tries=0, next_try_at=None))
     before = everything(db)
     done = merging.merge(db, kept.id, gone.id, LATER)
     assert db.scalars(select(Cover.source)).all() == ["own"]
+    # Its files stay while the other may come back.
+    assert merging.pictures_to_keep(db) == {"a" * 32, "b" * 32}
     merging.undo(db, kept.id, done.id, LATER)
     assert everything(db) == before
+    assert merging.pictures_to_keep(db) == set()
 
 
 def test_a_book_still_in_a_pile_follows_its_title(db: Session) -> None:
