@@ -169,7 +169,8 @@ def test_what_was_said_stays_in_sight_on_a_flat_screen(tablet: Tablet) -> None:
     word = tablet.page.locator(".result__word").bounding_box()
     due = tablet.page.locator(".result__due").bounding_box()
     bar = tablet.page.locator("#scan-form").bounding_box()
-    assert word and due
+    assert word
+    assert due
     assert bar
     assert word["y"] >= 0
     assert due["y"] + due["height"] <= bar["y"]
