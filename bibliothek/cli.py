@@ -195,8 +195,8 @@ def serve(host: str | None, port: int | None) -> None:
     """Migrate, say the address, serve until Ctrl+C or SIGTERM."""
     from bibliothek import server
 
-    settings = load_settings()
-    host, port = host or settings.host, port or settings.port
+    settings = load_settings(port=port)
+    host, port = host or settings.host, settings.port
     with server.quick_start(), closing(server.listen(host, port)) as listener, plain_words(settings):
         from bibliothek.db import open_database
         from bibliothek.migrations import migrate

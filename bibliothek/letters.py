@@ -1,4 +1,4 @@
-"""What people type into a search, be it for titles, members or loans: letters that not every keyboard has, and how many."""
+"""What people type: letters that not every keyboard has, how many into a search, and signs that cannot be seen."""
 
 from __future__ import annotations
 
@@ -33,3 +33,8 @@ def normalized(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
         if marks <= _MOST_MARKS:
             kept.append(sign)
     return unicodedata.normalize(form, "".join(kept))
+
+
+def seen(text: str) -> str:
+    """`text` in one line: white space folded, characters that cannot be seen taken out."""
+    return " ".join("".join(sign for sign in text if sign.isprintable() or sign.isspace()).split())

@@ -77,9 +77,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None, folder: Path | None = None, port: int | None = None
+) -> Settings:
     """Read the settings from `environ` (default: the process's), over the `.env` of `folder` (default: working folder).
 
+    `port` wins over what they say. Without an address for QR codes and mails, they lead to that port of this machine.
     Raises BadSetting with a plain sentence at the first value that cannot be used.
     """
     beneath, above = _dotenv((folder or Path.cwd()) / ".env"), os.environ if environ is None else environ
@@ -94,6 +97,9 @@ def load_settings(environ: Mapping[str, str] | None = None, folder: Path | None 
         del given[name]
     values = {name: _content(name, value) if isinstance(value, Path) else value for name, value in given.items()}
     read: dict[str, Any] = {name: _READ.get(name, _text)(name, value) for name, value in values.items() if value}
+    if port is not None:
+        read["port"] = port
+    read.setdefault("base_url", "http://localhost:{}".format(read.get("port", Settings.port)))
     return Settings(**read)
 
 

@@ -160,3 +160,11 @@ def test_an_env_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("BIBLIOTHEK_MAIL_FROM=Bücherei <b@example.org>\n", encoding="latin-1")
     with pytest.raises(BadSetting, match=r"\.env ist nicht in UTF-8"):
         load(tmp_path)
+
+
+def test_without_an_address_codes_and_mails_lead_to_the_port_that_is_served(tmp_path: Path) -> None:
+    assert load_settings({}, tmp_path).base_url == "http://localhost:8000"
+    assert load_settings({}, tmp_path, port=8100).base_url == "http://localhost:8100"
+    assert load_settings({"BIBLIOTHEK_PORT": "8200"}, tmp_path, port=8100).port == 8100
+    known = {"BIBLIOTHEK_BASE_URL": "https://bibliothek.example.org"}
+    assert load_settings(known, tmp_path, port=8100).base_url == "https://bibliothek.example.org"

@@ -14,6 +14,7 @@ from bibliothek.catalogue.rules import one_line
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
+from bibliothek.lookup.scan import read_scan
 from bibliothek.members.rules import sort_name
 from bibliothek.problems import Invalid, NotFound
 
@@ -25,7 +26,7 @@ class UnknownCopy(NotFound):
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            _card_instead(text) or _("Ein Exemplar mit dem Code {code} gibt es hier nicht.", code=_short(text))
+            _something_else(text) or _("Ein Exemplar mit dem Code {code} gibt es hier nicht.", code=_short(text))
         )
 
 
@@ -43,8 +44,22 @@ def _card_instead(text: str) -> str | None:
     return _("Das ist eine Mitgliedskarte.") if codes.read(text).kind == "card" else None
 
 
+def _something_else(text: str) -> str | None:
+    """What to say to what is no code of a copy but can be told; None to all the rest."""
+    if not one_line(text):
+        return _("Das ist kein Code von einem Etikett.")
+    match read_scan(text).kind:
+        case "shelf":
+            return _("Das ist der Code eines Regals. Nimm das Etikett auf der Rückseite des Buchs.")
+        case "isbn":
+            return _(
+                "Das ist eine ISBN, und die haben alle Exemplare gemeinsam. Nimm das Etikett auf der Rückseite des Buchs."
+            )
+    return _card_instead(text)
+
+
 def _short(text: str) -> str:
-    return text.strip()[:40]
+    return one_line(text)[:40]
 
 
 class MisreadCode(Invalid):

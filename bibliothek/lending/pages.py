@@ -109,8 +109,8 @@ def lend(visit: Visit) -> Redirect:
 def _who_has_it(lent: actions.Lent, title: str, name: str) -> str:
     date = format_date(lent.loan.due_on)
     if lent.already:
-        return _("„{title}“ hat {name} schon, bis zum {date}.", title=title, name=name, date=date)
-    return _("„{title}“ hat jetzt {name}, bis zum {date}.", title=title, name=name, date=date)
+        return _("{name} hat „{title}“ schon, bis zum {date}.", title=title, name=name, date=date)
+    return _("{name} hat jetzt „{title}“, bis zum {date}.", title=title, name=name, date=date)
 
 
 class SeveralMembers(Invalid):

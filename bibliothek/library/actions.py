@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from bibliothek.i18n import _
+from bibliothek.letters import seen
 from bibliothek.library.models import Library
 from bibliothek.library.queries import library_for_change
 from bibliothek.library.rules import LOAN_DAYS, LONGEST_NAME
@@ -15,7 +16,7 @@ from bibliothek.problems import Invalid
 
 def rename(db: Session, name: str, now: datetime) -> Library:
     """Give the library its name; the first time, it counts as set up. Raises Invalid for none or one that is too long."""
-    name = " ".join(name.split())
+    name = seen(name)
     if not 1 <= len(name) <= LONGEST_NAME:
         raise Invalid(_("Der Name hat 1 bis {n} Zeichen.", n=LONGEST_NAME))
     library = library_for_change(db)

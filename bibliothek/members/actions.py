@@ -67,9 +67,7 @@ class LastAdmin(Problem):
     code = "last-admin"
 
     def __init__(self) -> None:
-        super().__init__(
-            _("Das ist der letzte Admin der Bibliothek. Mach zuerst ein anderes Mitglied zum Admin, dann geht es.")
-        )
+        super().__init__(_("Ohne Admin geht es nicht: Gib zuerst einem anderen Mitglied diese Rolle."))
 
 
 class HasOpenLoans(Problem):

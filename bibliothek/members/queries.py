@@ -14,7 +14,7 @@ from bibliothek.db import LARGEST_ID, Instant
 from bibliothek.i18n import _
 from bibliothek.letters import LONGEST_QUERY, MOST_WORDS
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
-from bibliothek.members.rules import clean_name, folded
+from bibliothek.members.rules import MOST_TRIES, clean_name, folded
 from bibliothek.problems import Invalid, NotFound
 from bibliothek.tokens import hashed
 
@@ -220,3 +220,9 @@ def usable_link(db: Session, link_hash: str, now: datetime) -> tuple[str, str] |
         .where(SignIn.link_hash == link_hash, SignIn.used_at.is_(None), SignIn.expires_at > now)
     ).first()
     return (row.name, row.role) if row else None
+
+
+def may_try_code(db: Session, browser_hash: str, now: datetime) -> bool:
+    """Whether a code mailed for this browser, if one was, may still be tried. It looks the same for addresses of nobody."""
+    wanted = (SignIn.browser_hash == browser_hash) & SignIn.used_at.is_(None) & (SignIn.expires_at > now)
+    return bool(db.scalar(select(exists().where(wanted, SignIn.tries < MOST_TRIES))))

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from bibliothek.i18n import N_
-from bibliothek.letters import SPELLED, normalized
+from bibliothek.letters import SPELLED, normalized, seen
 
 ROLE_NAMES = {"member": N_("Mitglied"), "librarian": N_("Betreuung"), "admin": N_("Admin")}
 
@@ -73,7 +73,7 @@ def may_manage(own_role: str, role: str) -> bool:
 
 def clean_name(text: str) -> str:
     """A name in one line: white space folded, characters that cannot be seen taken out."""
-    return " ".join("".join(sign for sign in text if sign.isprintable() or sign.isspace()).split())
+    return seen(text)
 
 
 def folded(text: str) -> str:

@@ -134,7 +134,7 @@ def code_page(visit: Visit) -> Answer:
     """A form for the six digits, in the browser that asked."""
     if visit.asker.is_kiosk or not _asked(visit):
         return visit.redirect("/anmelden", visit.problem.sentence if visit.problem else None, "look")
-    return visit.page("members/code.html")
+    return visit.page("members/code.html", may_try=queries.may_try_code(visit.db, hashed(_asked(visit)), visit.now))
 
 
 @errand("/anmelden/code", Audience.EVERYONE, again=code_page)
@@ -160,7 +160,7 @@ def link_page(visit: Visit, link: FromPath[str]) -> Answer:
         return visit.redirect("/anmelden")
     found = queries.usable_link(visit.db, hashed(link), visit.now)
     if found is None:
-        return visit.page("members/link_spent.html", status=410)
+        return visit.page("members/link_spent.html", status=410, can_mail=visit.settings.mail_is_possible)
     return visit.page("members/link.html", name=found[0], link=link)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from bibliothek.i18n import _
+from bibliothek.letters import seen
 from bibliothek.problems import Invalid, Problem
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -74,7 +75,7 @@ def fields_from(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def read_form(struct: type[S], fields: dict[str, list[str]]) -> S:
-    """The fields as `struct`: empty text is None where None is allowed. Raises BadForm with all errors at once.
+    """The fields as `struct`: text that is empty, or only looks so, is None where None is allowed. Raises BadForm with all errors at once.
 
     Limits are `msgspec.Meta` annotations; `Meta(extra={"error": …})` gives a field a sentence of its own.
     """
@@ -88,7 +89,7 @@ def read_form(struct: type[S], fields: dict[str, list[str]]) -> S:
             values[field.name] = given
             continue
         text = given[-1] if given else ""
-        if text == "":
+        if not seen(text):
             if field.required and not _allows_none(annotation):
                 errors[field.encode_name] = _("Bitte fülle dieses Feld aus.")
             elif field.required:

@@ -247,6 +247,13 @@ def test_on_the_tablet_a_books_address_shows_it_there(both: Library, place: Plac
         assert client.submit(f"/c/{place.copy}/zurueckgeben", loan="1").status_code == 403
 
 
+def test_whoever_enters_something_else_learns_what_it_is(both: Library, place: Place) -> None:
+    with both.client() as client:
+        assert "Das ist eine ISBN" in client.get("/c/978-3-551-55167-2").text
+        nothing = client.get("/c/%00")
+        assert (nothing.status_code, "Das ist kein Code von einem Etikett." in nothing.text) == (404, True)
+
+
 def test_misread_and_unknown_codes_are_told_apart(both: Library, place: Place) -> None:
     wrong = place.copy[:-1] + ("1" if place.copy[-1] != "1" else "2")
     with both.client() as client:

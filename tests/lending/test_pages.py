@@ -55,14 +55,14 @@ def desk(both: Library) -> Iterator[Desk]:
 
 def test_a_librarian_lends_by_card(desk: Desk) -> None:
     answer = desk.lend(desk.copies[0], desk.card)
-    assert "„Buch 0“ hat jetzt Mia Müller, bis zum 21. Dezember 2026." in answer.text
+    assert "Mia Müller hat jetzt „Buch 0“, bis zum 21. Dezember 2026." in answer.text
     assert desk.loans() == [desk.members[0].id]
 
 
 def test_what_was_done_is_said_however_long_the_title_is(desk: Desk) -> None:
     with desk.library.database.writing() as db:
         code = make.copy(db, title="📚" * 1000).code
-    assert "hat jetzt Mia Müller" in desk.lend(code, desk.card).text
+    assert "Mia Müller hat jetzt" in desk.lend(code, desk.card).text
     assert "ist zurück" in desk.take_back(code).text
 
 
@@ -107,6 +107,8 @@ def test_all_errors_are_said_at_once_and_what_was_typed_is_kept(desk: Desk) -> N
         ("x" * 10_000, "Mia", "Das ist zu lang"),
         (None, "x" * 10_000, "Das ist zu lang"),
         ("<b>📚</b>", "<i>", "gibt es hier nicht"),
+        ("978-3-551-55167-2", "Mia", "Das ist eine ISBN"),
+        (new_code(Kind.SHELF, lambda: 7), "Mia", "Das ist der Code eines Regals."),
     ],
 )
 def test_what_does_not_fit_is_said_plainly(desk: Desk, copy: str | None, member: str, sentence: str) -> None:
@@ -121,7 +123,7 @@ def test_a_copy_on_loan_is_not_lent_twice(desk: Desk) -> None:
     desk.lend(desk.copies[0], "Mia")
     answer = desk.lend(desk.copies[0], "Kim Meier")
     assert (answer.status_code, "gerade ein anderes Mitglied ausgeliehen" in answer.text) == (422, True)
-    assert "„Buch 0“ hat Mia Müller schon" in desk.lend(desk.copies[0], "Mia").text
+    assert "Mia Müller hat „Buch 0“ schon" in desk.lend(desk.copies[0], "Mia").text
 
 
 def test_taking_back_by_scan(desk: Desk) -> None:
@@ -155,7 +157,7 @@ def test_taking_back_by_button(desk: Desk) -> None:
 
 def test_pressing_lend_twice_lends_once(desk: Desk) -> None:
     for _ in range(2):
-        assert "hat jetzt Mia" in desk.lend(desk.copies[0], "Mia", once="x" * 43).text or desk.loans()
+        assert "Mia Müller hat jetzt" in desk.lend(desk.copies[0], "Mia", once="x" * 43).text or desk.loans()
     with desk.library.database.reading() as db:
         assert len(db.scalars(select(Loan)).all()) == 1
 

@@ -98,6 +98,20 @@ def test_all_errors_are_shown_at_once(both: Library) -> None:
     assert "4 Felder passen noch nicht" in answer.text
 
 
+def test_what_cannot_be_seen_is_no_name_and_what_is_too_long_is_said(both: Library) -> None:
+    with both.client() as client:
+        answer = fill_in(client, right_code(both), library="\u200b", name="\u200b \u2060")
+        assert answer.status_code == 422
+        assert answer.text.count("Bitte fülle dieses Feld aus.") == 4
+        answer = fill_in(client, right_code(both), library="B" * 81, name="N" * 101)
+        assert answer.status_code == 422
+        assert "höchstens 80 Zeichen" in answer.text
+        assert "höchstens 100 Zeichen" in answer.text
+        # Kept as it was typed, to be made shorter by whoever knows how.
+        assert 'value="' + "B" * 81 + '"' in answer.text
+    assert count_members(both) == 0
+
+
 def test_after_ten_wrong_codes_one_network_waits(both: Library) -> None:
     with both.client() as client:
         for _time in range(10):

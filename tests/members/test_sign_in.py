@@ -6,6 +6,7 @@ import logging
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
@@ -182,8 +183,21 @@ def test_the_sixth_try_is_refused_even_if_it_is_right(mailing: Library) -> None:
             answer = client.submit("/anmelden/code", code=wrong)
             assert answer.status_code == 422
             assert "nicht der Code" in text_of(answer.text)
+            assert ('name="code"' in answer.text) == (_try < 4)
+        assert "Neue Mail holen" in answer.text
         assert client.submit("/anmelden/code", code=code).status_code == 410
         assert not is_signed_in(client)
+
+
+def test_where_no_mail_is_sent_an_old_link_says_whom_to_ask(mailing: Library) -> None:
+    people(mailing)
+    with mailing.client() as client:
+        assert "Neuen Link holen" in client.get("/anmelden/" + new_token()).text
+    silent = replace(mailing, settings=replace(mailing.settings, smtp_url=None))
+    with silent.client() as client:
+        said = text_of(client.get("/anmelden/" + new_token()).text)
+    assert "Neuen Link holen" not in said
+    assert "Betreuung" in said
 
 
 def test_many_tries_at_once_are_no_more_than_five(mailing: Library) -> None:

@@ -43,7 +43,7 @@ def test_somebody_with_three_late_books_gets_one_message(both: Library, box: Pos
     assert mail["subject"] == "Erinnerung von Bibliothek"
     plain, html = texts(mail)
     assert "Hallo Mitglied Jürgen," in plain
-    assert "bei dir sind noch 3 Bücher" in plain
+    assert "3 Bücher, die du ausgeliehen hast" in plain
     assert "https://bibliothek.example.org/konto" in plain
     assert "3 Bücher" in html
     assert 'href="https://bibliothek.example.org/konto"' in html
@@ -90,7 +90,7 @@ def test_a_book_that_becomes_late_afterwards_is_reminded_by_itself(both: Library
         late(db, db.get_one(Member, member_id))
     assert remind(library).loans == 1
     assert deliver(library) == Delivered(sent=2)
-    assert "noch 1 Buch," in texts(box.received[1])[0]
+    assert "\nein Buch, das" in texts(box.received[1])[0]
 
 
 def test_only_those_asked_for_are_reminded(both: Library) -> None:
@@ -133,7 +133,7 @@ def test_if_one_of_three_comes_back_the_mail_speaks_of_two(both: Library, box: P
     remind(library)
     bring_back(library, member_id, 1)
     assert deliver(library) == Delivered(sent=1)
-    assert "noch 2 Bücher" in texts(box.received[0])[0]
+    assert "\n2 Bücher, die" in texts(box.received[0])[0]
 
 
 def test_the_mail_goes_to_the_address_the_member_has_when_it_leaves(both: Library, box: Postbox) -> None:

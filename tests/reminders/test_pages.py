@@ -90,7 +90,7 @@ def test_the_preview_is_the_mail(mailing: Library, desk: Client, box: Postbox) -
     page = desk.get(f"{DESK}/{member_id}")
     assert "Erinnerung von Bibliothek" in page.text
     assert "Hallo Mitglied &lt;Eins&gt;," in page.text
-    assert "bei dir sind noch 2 Bücher" in page.text
+    assert "2 Bücher, die du ausgeliehen hast" in page.text
     assert box.received == []
     assert mails(mailing) == []
 
