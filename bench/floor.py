@@ -90,8 +90,8 @@ def search_app(file: Path) -> Litestar:
         statement, values = statements[q]
         with connections.one() as connection:
             rows = connection.execute(statement, values).fetchall()
-        # id, title, byline, year, available, total
-        return template.render(rows=[(row[0], row[1], row[6], row[4], row[7], row[8]) for row in rows])
+        # id, title, byline, year, available, total, picture
+        return template.render(rows=[(row[0], row[1], row[6], row[4], row[7], row[8], row[9]) for row in rows])
 
     @get("/", sync_to_thread=False)
     def alive() -> str:
@@ -115,7 +115,7 @@ def catalogue_statement(file: Path, q: str) -> tuple[str, Any]:
             "before_cursor_execute",
             lambda _connection, _cursor, statement, values, *_: seen.append((statement, values)),
         )
-        queries.search(db, q, also=pages._COPIES, limit=20)
+        queries.search(db, q, also=pages._SHOWN, limit=20)
     database.close()
     return seen[0]
 

@@ -66,7 +66,11 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Base of all models. Constraints are named by rule, so that migrations can name them on both databases."""
+    """Base of all models. Constraints are named by rule, so that migrations can name them on both databases.
+
+    Files of models do without `from __future__ import annotations`: it would make texts of the types that SQLAlchemy reads
+    at every start, and it would have to make types of them again.
+    """
 
     metadata = MetaData(
         naming_convention={

@@ -1,7 +1,5 @@
 """Bibliographic records: what is printed on the title page."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ForeignKey
@@ -31,16 +29,16 @@ class Title(Base):
     source_url: Mapped[str | None]
     created_at: Mapped[datetime]
 
-    contributors: Mapped[list[Contributor]] = relationship(
+    contributors: Mapped[list["Contributor"]] = relationship(
         lazy="raise_on_sql", order_by="Contributor.position", cascade="all, delete-orphan", passive_deletes=True
     )
-    series: Mapped[list[SeriesPart]] = relationship(
+    series: Mapped[list["SeriesPart"]] = relationship(
         lazy="raise_on_sql", order_by="SeriesPart.position", cascade="all, delete-orphan", passive_deletes=True
     )
-    isbns: Mapped[list[TitleIsbn]] = relationship(
+    isbns: Mapped[list["TitleIsbn"]] = relationship(
         lazy="raise_on_sql", order_by="TitleIsbn.position", cascade="all, delete-orphan", passive_deletes=True
     )
-    subjects: Mapped[list[Subject]] = relationship(
+    subjects: Mapped[list["Subject"]] = relationship(
         lazy="raise_on_sql", order_by="Subject.position", cascade="all, delete-orphan", passive_deletes=True
     )
 

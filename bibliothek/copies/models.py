@@ -1,7 +1,5 @@
 """Physical books, the shelves they stand on, and the codes printed for both."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey

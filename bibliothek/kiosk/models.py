@@ -1,7 +1,5 @@
 """The enrolled tablets."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ForeignKey

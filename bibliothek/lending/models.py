@@ -1,7 +1,5 @@
 """Loans: a copy in somebody's hands. The database itself refuses a second open loan of a copy."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 from sqlalchemy import ForeignKey

@@ -1,7 +1,5 @@
 """What a librarian sets for the whole library, on one page."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint

@@ -17,7 +17,6 @@ from concurrent.futures import wait
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from threading import Lock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
@@ -116,6 +115,8 @@ def _running_loop() -> asyncio.AbstractEventLoop:
 @cache
 def _client() -> httpx.AsyncClient:
     """One client for all sources; made on the loop, at the first request."""
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
     import httpx
 
     limits = httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=4)

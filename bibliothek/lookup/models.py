@@ -1,7 +1,5 @@
 """What the outside sources answered, kept as it came."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint

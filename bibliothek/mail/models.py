@@ -1,7 +1,5 @@
 """The outbox: one row a message, so that a crash neither loses nor doubles one."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey

@@ -3,8 +3,6 @@
 Secrets are kept as SHA-256: each has 128 random bits or more; only the 6-digit code has not, and its hash is keyed.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index

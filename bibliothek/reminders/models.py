@@ -1,7 +1,5 @@
 """Which loan was reminded at which stage."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, UniqueConstraint

@@ -125,7 +125,8 @@ def _route(
             return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)
         return await sync_to_thread(work)
 
-    hints = get_type_hints(fn, include_extras=True)
+    # Most pages take nothing but the visit: then there is nothing to look up, which takes a while with every start.
+    hints = get_type_hints(fn, include_extras=True) if parameters else {}
     handler.__name__ = handler.__qualname__ = fn.__name__
     handler.__doc__ = fn.__doc__
     handler.__module__ = fn.__module__
