@@ -24,7 +24,7 @@ def labels(visit: Visit) -> Page:
         waiting=waiting,
         waiting_in_all=len(waiting) if len(waiting) < MOST else copies.count_unlabelled(visit.db),
         printed=printed,
-        sheets=[(sheet.name, f"{sheet.name} · {sheet.label}") for sheet in SHEETS.values()],
+        sheets=[(sheet.name, sheet.label) for sheet in SHEETS.values()],
         chosen_sheet=visit.field("sheet") or library(visit.db).label_sheet,
         base_url=visit.settings.base_url,
         base_is_loopback=visit.settings.base_is_loopback,

@@ -75,7 +75,8 @@ def fields_from(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def read_form(struct: type[S], fields: dict[str, list[str]]) -> S:
-    """The fields as `struct`: text that is empty, or only looks so, is None where None is allowed. Raises BadForm with all errors at once.
+    """The fields as `struct`: text that is empty, or only looks so, is None where None is allowed. Raises BadForm with all
+    errors at once.
 
     Limits are `msgspec.Meta` annotations; `Meta(extra={"error": …})` gives a field a sentence of its own.
     """

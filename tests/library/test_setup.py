@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -96,6 +97,14 @@ def test_all_errors_are_shown_at_once(both: Library) -> None:
         answer = fill_in(client, "falsch", library="", name="", email="nein")
     assert answer.status_code == 422
     assert "4 Felder passen noch nicht" in answer.text
+    said = re.findall(r'<li><a href="#f-[a-z]+">(.*?)</a>', answer.text)
+    assert said == [
+        "Das ist nicht der Code aus dem Terminal.",
+        "Name der Bibliothek: Bitte fülle dieses Feld aus.",
+        "Dein Name: Bitte fülle dieses Feld aus.",
+        "Das ist keine E-Mail-Adresse. Sie sieht so aus: name@example.org",
+    ]
+    assert answer.text.index("<h1>") < answer.text.index("error-summary")
 
 
 def test_what_cannot_be_seen_is_no_name_and_what_is_too_long_is_said(both: Library) -> None:
