@@ -22,7 +22,7 @@ from bibliothek.labels.drawing import (
 )
 from bibliothek.labels.qr import QUIET, copy_url, qr_matrix
 from bibliothek.labels.sheets import Place, Sheet, positions
-from bibliothek.labels.typeset import BOLD, LEADING, SANS
+from bibliothek.labels.typeset import BOLD, LEADING, SANS, fit, printable
 from bibliothek.problems import Invalid
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 QR_SMALLEST = 22 * MM
 QR_LARGEST = 25 * MM
 TITLE_SIZES = (10.0, 9.0, 8.0, 7.0)
+TITLE_LINES = 5
 SHELF_SIZES = (20.0, 17.0, 14.0, 12.0, 10.0, 8.0)
 NAME_SIZES = (17.0, 15.0, 13.0, 11.0, 9.0)
 SMALL = (7.5, 7.0, 6.5)
@@ -181,9 +182,20 @@ def _beside(
     floor += write_code(canvas, label.code, CODE, column, floor) + SPACE
     if label.shelf.strip():
         floor = write_note(canvas, label.shelf, SMALL, column, floor) + SPACE
-    for_byline = SMALL[0] * LEADING if label.byline.strip() else 0.0
-    top = write_block(canvas, label.title, BOLD, sizes, column, top, top - floor - for_byline, 3)
-    write_note(canvas, label.byline, SMALL, column, top - 1 - SMALL[0] * CAP_HEIGHT)
+    byline = _for_one_line(label.byline, column)
+    _size, lines = fit(byline, SANS, SMALL, column.wide, 2 * SMALL[0] * LEADING, 2)
+    for_byline = len(lines) * SMALL[0] * LEADING
+    top = write_block(canvas, label.title, BOLD, sizes, column, top, top - floor - for_byline, TITLE_LINES)
+    write_block(canvas, byline, SANS, SMALL, column, top - 1, for_byline, 2)
+
+
+def _for_one_line(byline: str, column: Column) -> str:
+    """The byline, or where no line takes it, only who is named first: one whole name is worth more than two cut ones."""
+    _size, lines = fit(byline, SANS, SMALL, column.wide, SMALL[0] * LEADING, 1)
+    first, comma, _others = byline.partition(", ")
+    if not comma or lines == [printable(byline, SANS)]:
+        return byline
+    return _("{names} u. a.", names=first)
 
 
 def _card(canvas: Canvas, card: CardText, library: str) -> None:

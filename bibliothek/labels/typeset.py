@@ -72,7 +72,7 @@ def fit(text: str, font: str, sizes: Sequence[float], wide: float, high: float, 
     for size in sizes:
         room = max(1, min(most, int(high / (size * LEADING))))
         lines = wrap(text, _narrower(font, size, wide), room)
-        if "".join(lines).replace(" ", "") == whole:
+        if "".join(lines).replace(" ", "") == whole and "&" not in lines:
             break
     return size, lines
 
@@ -83,7 +83,7 @@ def _narrower(font: str, size: float, wide: float) -> Fits:
 
 def wrap(text: str, fits: Fits, most: int) -> list[str]:
     """`text` in at most `most` lines that fit. Words too long for a line are broken; a rest is cut at a word and shown by …"""
-    words = text.split()
+    words = _with_next(text.split())
     lines: list[str] = []
     while words and len(lines) < most:
         words = _broken(words, fits)
@@ -93,6 +93,17 @@ def wrap(text: str, fits: Fits, most: int) -> list[str]:
     if words and lines:
         lines[-1] = _with_ellipsis(lines[-1], fits)
     return lines
+
+
+def _with_next(words: list[str]) -> list[str]:
+    """`words`, an & tied to the one behind it: it must not end a line, nor be one."""
+    tied: list[str] = []
+    for word in words:
+        if tied and tied[-1].split()[-1] == "&":
+            tied[-1] += " " + word
+        else:
+            tied.append(word)
+    return tied
 
 
 def _words_that_fit(words: list[str], fits: Fits) -> int:
@@ -108,6 +119,8 @@ def _broken(words: list[str], fits: Fits) -> list[str]:
     first = words[0]
     if fits(first):
         return words
+    if " " in first:
+        return _broken([*first.split(" ", 1), *words[1:]], fits)
     at_hyphens = [match.end() for match in re.finditer(r"[-–/](?=.)", first) if fits(first[: match.end()])]
     if at_hyphens:
         return [first[: at_hyphens[-1]], first[at_hyphens[-1] :], *words[1:]]

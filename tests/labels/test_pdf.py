@@ -292,3 +292,15 @@ def test_a_missing_poppler_names_the_one_command(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", "")
     with pytest.raises(pytest.fail.Exception, match="apt-get install -y --no-install-recommends poppler-utils"):
         printed.pages(150)
+
+
+def test_a_label_names_one_person_whole_rather_than_two_in_part(tmp_path: Path) -> None:
+    long = "Die Geschichte der Arbeiterbewegung in Ostwestfalen-Lippe von 1848 bis heute"
+    labels = [
+        LabelText(new_code(Kind.COPY), "Zine", "Gül Öztürk, Jürgen Übermut-Schlüter", "Romane"),
+        LabelText(new_code(Kind.COPY), long, "Kim Maier", ""),
+    ]
+    text = " ".join(Printed(sheet_of(labels), tmp_path).text().split())
+    assert "Gül Öztürk u. a." in text
+    assert "…" not in text
+    assert "heute" in text

@@ -100,3 +100,9 @@ def test_a_word_too_long_for_a_line_is_broken_at_its_own_hyphen_first() -> None:
     assert wrap("Karl-Marx-Gesamtausgabe", up_to(14), 3) == ["Karl-Marx-", "Gesamtausgabe"]
     assert wrap("Gesamtausgabe", up_to(8), 3) == ["Gesamta-", "usgabe"]
     assert wrap("Gesamtausgabe", up_to(8), 1) == ["Gesamta…"]
+
+
+def test_an_ampersand_goes_with_the_word_behind_it() -> None:
+    size, lines = fit("Sachbuch & Fußnoten", BOLD, (20.0, 17.0, 14.0, 12.0), 90, 60, 3)
+    assert lines == ["Sachbuch", "& Fußnoten"]
+    assert size < 20
