@@ -149,8 +149,13 @@ def turned(name: str) -> str:
     return f"{given} {family}".strip() + (f", {rank}" if rank else "")
 
 
+# Quotation marks inside of quotation marks.
+_INNER = str.maketrans("„“”«»", "‚‘’‹›")
+
+
 def short_title(title: str) -> str:
-    """The title as a sentence names it: its beginning, where it is long."""
+    """The title as a sentence names it, between „ and “: its beginning, where it is long, and its own marks single ones."""
+    title = title.translate(_INNER)
     return title if len(title) <= TITLE_IN_SENTENCE else title[: TITLE_IN_SENTENCE - 1].rstrip() + "…"
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import TitleFields
 from bibliothek.catalogue.models import Title, TitleIsbn
 from bibliothek.catalogue.rules import isbn13, one_line
+from bibliothek.copies.models import Copy
+from bibliothek.donations.models import DonatedCopy, Donation
 
 
 def same_title(db: Session, fields: TitleFields) -> int | None:
@@ -38,3 +40,16 @@ def titles_with(db: Session, isbns: Iterable[str]) -> dict[str, list[int]]:
     for isbn, title_id in db.execute(wanted.order_by(TitleIsbn.title_id)):
         found.setdefault(isbn, []).append(title_id)
     return found
+
+
+def given_by(db: Session, member_id: int) -> Sequence[Row[tuple[int, str]]]:
+    """Number and title of every copy that this member gave and is named for, newest first, withdrawn ones too."""
+    query = (
+        select(Title.id, Title.title)
+        .join(Copy, Copy.title_id == Title.id)
+        .join(DonatedCopy, DonatedCopy.copy_id == Copy.id)
+        .join(Donation, Donation.id == DonatedCopy.donation_id)
+        .where(Donation.donor_id == member_id)
+        .order_by(Copy.id.desc())
+    )
+    return db.execute(query).all()

@@ -6,6 +6,7 @@ from datetime import date
 
 import msgspec
 
+from bibliothek.catalogue.wording import short_title
 from bibliothek.i18n import _, ngettext
 from bibliothek.kiosk.rules import Answer, Row
 
@@ -30,7 +31,7 @@ class Said(msgspec.Struct, frozen=True):
 def said(answer: Answer, someone_here: bool) -> Said:
     """`answer` in the language of the moment; `someone_here` says whether anybody's card counts now."""
     is_list = answer.kind == "shelf" or len(answer.rows) > 1
-    notes = (_("„{title}“ ist zurückgegeben.", title=answer.settled),) if answer.settled else ()
+    notes = (_("„{title}“ ist zurückgegeben.", title=short_title(answer.settled)),) if answer.settled else ()
     return Said(
         result="look" if _card_came_late(answer, someone_here) else RESULT.get(answer.kind, "look"),
         kind=answer.kind,

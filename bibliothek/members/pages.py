@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
+from bibliothek.donations.queries import given_by
 from bibliothek.i18n import N_, _
 from bibliothek.kiosk.actions import forget_member
 from bibliothek.labels.pdf import CardText, member_cards
@@ -64,6 +65,7 @@ def account(visit: Visit) -> Answer:
         "members/account.html",
         member=queries.member(visit.db, visit.member_id),
         loans=loans_of(visit.db, visit.member_id),
+        given=given_by(visit.db, visit.member_id),
         browsers=queries.count_sessions(visit.db, visit.member_id, visit.now),
         role=_(rules.ROLE_NAMES[visit.asker.role]),
         has_card=bool(queries.with_card(visit.db, [visit.member_id])),

@@ -4,7 +4,7 @@ import pytest
 
 from bibliothek import i18n
 from bibliothek.catalogue.fields import Person
-from bibliothek.catalogue.wording import byline, language_word, role_word, source_word, turned
+from bibliothek.catalogue.wording import byline, language_word, role_word, short_title, source_word, turned
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,8 @@ def test_roles_languages_and_sources_have_words() -> None:
 def test_words_are_translated_where_they_are_shown() -> None:
     with i18n.use_language("en"):
         assert byline([Person("A, B", "edt")]).startswith("B A")
+
+
+def test_a_title_in_a_sentence_has_single_marks_inside_its_double_ones() -> None:
+    assert short_title("Zine „Häuser“ für alle") == "Zine ‚Häuser‘ für alle"
+    assert len(short_title("„Wort “ " * 40)) <= 80

@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import TitleFields
 from bibliothek.copies.queries import MisreadCode, UnknownShelf, shelf_by
-from bibliothek.donations.actions import read_donor, take_in_copy
+from bibliothek.donations.actions import Donor, read_donor, take_in_copy
 from bibliothek.donations.queries import same_title
 from bibliothek.labels.drawing import grouped
 from bibliothek.members.queries import MisreadCard, members
 from tests import make
-from tests.conftest import NOON
+from tests.conftest import NOON, Library
 
 ISBN = "9783161484100"
 
@@ -93,3 +93,17 @@ def test_signs_that_no_keyboard_makes_break_nothing(db: Session) -> None:
     with pytest.raises(UnknownShelf):
         shelf_by(db, "\x00")
     assert members(db, "\x00 Mitglied \x1f") == members(db, "Mitglied")
+
+
+def test_an_account_lists_ones_own_donations_and_nobody_elses(both: Library) -> None:
+    with both.database.writing() as db:
+        make.admin(db)
+        giver, other = make.member(db), make.member(db)
+        copy = make.copy(db, title="Die Wand")
+        take_in_copy(db, copy.title_id, Donor(member_id=giver.id), None, NOON)
+    with both.client() as client:
+        page = client.sign_in(giver).get("/konto").text
+        assert "Meine Spenden" in page
+        assert "Die Wand" in page
+    with both.client() as client:
+        assert "Die Wand" not in client.sign_in(other).get("/konto").text
