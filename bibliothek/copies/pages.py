@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from bibliothek import codes
 from bibliothek.catalogue.queries import bylines
+from bibliothek.catalogue.rules import one_line
 from bibliothek.copies import actions, queries
 from bibliothek.copies.queries import MisreadCode, UnknownCopy, UnknownShelf
 from bibliothek.db import LARGEST_ID
@@ -71,7 +72,9 @@ def copy(visit: Visit, code: FromPath[str], seite: FromQuery[str] = "1") -> Answ
             return _shelf_page(visit, scanned.value, page_number(seite))
         return _copy_page(visit, at_desk(visit.db, code))
     except (MisreadCode, UnknownCopy, UnknownShelf) as problem:
-        return visit.page("copies/enter.html", status=problem.status, problem=problem, code=scanned.value[:40])
+        return visit.page(
+            "copies/enter.html", status=problem.status, problem=problem, code=one_line(scanned.value)[:40]
+        )
 
 
 def _not_a_label(visit: Visit) -> Redirect:
