@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import TitleFields
@@ -42,7 +42,7 @@ def titles_with(db: Session, isbns: Iterable[str]) -> dict[str, list[int]]:
     return found
 
 
-def given_by(db: Session, member_id: int) -> Sequence[Row[tuple[int, str]]]:
+def given_by(db: Session, member_id: int) -> list[tuple[int, str]]:
     """Number and title of every copy that this member gave and is named for, newest first, withdrawn ones too."""
     query = (
         select(Title.id, Title.title)
@@ -52,4 +52,4 @@ def given_by(db: Session, member_id: int) -> Sequence[Row[tuple[int, str]]]:
         .where(Donation.donor_id == member_id)
         .order_by(Copy.id.desc())
     )
-    return db.execute(query).all()
+    return [(title_id, title) for title_id, title in db.execute(query)]
