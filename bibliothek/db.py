@@ -8,6 +8,7 @@ with BEGIN IMMEDIATE on SQLite and queued behind one process-wide lock, so that 
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import DateTime, Engine, Index, MetaData, create_engine, event, text
 from sqlalchemy.engine import Connection, Dialect, make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
@@ -191,6 +193,8 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=60,
+        # Every session ends its transaction itself.
+        pool_reset_on_return=None,
         hide_parameters=True,
         # The driver must not begin transactions by itself: we say BEGIN, and which one.
         connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
@@ -209,7 +213,11 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        # Said to the driver itself: on the way through SQLAlchemy it takes as long as a question.
+        try:
+            connection.connection.driver_connection.execute(begin)  # type: ignore[union-attr]
+        except sqlite3.OperationalError as error:
+            raise OperationalError(begin, None, error) from error
 
     return engine
 
