@@ -102,6 +102,7 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._one_writer = threading.Lock()
+        self._here = threading.local()
 
     @property
     def is_sqlite(self) -> bool:
@@ -120,13 +121,32 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """One transaction: committed at the end, rolled back when anything is raised."""
+        """One transaction: committed at the end, rolled back when anything is raised.
+
+        Within `together` it is a savepoint of that transaction.
+        """
+        shared: Connection | None = getattr(self._here, "shared", None)
+        if shared is not None:
+            with Session(shared, expire_on_commit=False, join_transaction_mode="create_savepoint") as db, db.begin():
+                yield db
+            return
         if not self.is_sqlite:
             with Session(self._writer, expire_on_commit=False) as db, db.begin():
                 yield db
             return
         with self._one_writer, Session(self._writer, expire_on_commit=False) as db, db.begin():
             yield db
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that this thread writes meanwhile becomes one transaction (on SQLite): committed at the end, and none of it
+        when anything is raised."""
+        with self._one_writer, self._writer.connect() as connection, connection.begin():
+            self._here.shared = connection
+            try:
+                yield
+            finally:
+                self._here.shared = None
 
     def empty_log(self) -> bool:
         """Write SQLite's log into the database file and cut it to nothing. False when a long reader was in the way.
@@ -193,8 +213,6 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=60,
-        # Every session ends its transaction itself.
-        pool_reset_on_return=None,
         hide_parameters=True,
         # The driver must not begin transactions by itself: we say BEGIN, and which one.
         connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
@@ -213,13 +231,23 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # Said to the driver itself: on the way through SQLAlchemy it takes as long as a question.
-        try:
-            connection.connection.driver_connection.execute(begin)  # type: ignore[union-attr]
-        except sqlite3.OperationalError as error:
-            raise OperationalError(begin, None, error) from error
+        _say(connection, begin)
+
+    dialect: Any = engine.dialect
+    dialect.do_savepoint = lambda connection, name: _say(connection, f"SAVEPOINT {name}")
+    dialect.do_rollback_to_savepoint = lambda connection, name: _say(connection, f"ROLLBACK TO {name}")
+    dialect.do_release_savepoint = lambda connection, name: _say(connection, f"RELEASE {name}")
 
     return engine
+
+
+def _say(connection: Connection, words: str) -> None:
+    """Begin or end something, said to the driver itself: on the way through SQLAlchemy it takes as long as a question."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(words)
+    except sqlite3.OperationalError as error:
+        raise OperationalError(words, None, error) from error
 
 
 def has_many_writers(connection: Connection) -> bool:
