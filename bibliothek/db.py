@@ -213,6 +213,8 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=60,
+        # The connection that was used last knows the most pages: with few people at once the others are not needed.
+        pool_use_lifo=True,
         hide_parameters=True,
         # The driver must not begin transactions by itself: we say BEGIN, and which one.
         connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
