@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import DateTime, Engine, Index, MetaData, create_engine, event, text
 from sqlalchemy.engine import Connection, Dialect, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
@@ -236,11 +236,18 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
         _say(connection, begin)
 
     dialect: Any = engine.dialect
-    dialect.do_savepoint = lambda connection, name: _say(connection, f"SAVEPOINT {name}")
+    dialect.do_savepoint = _savepoint
     dialect.do_rollback_to_savepoint = lambda connection, name: _say(connection, f"ROLLBACK TO {name}")
     dialect.do_release_savepoint = lambda connection, name: _say(connection, f"RELEASE {name}")
 
     return engine
+
+
+def _savepoint(connection: Connection, name: str) -> None:
+    # After some faults (a full disk) SQLite has ended the transaction itself, and a savepoint would begin another one.
+    if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        raise OperationalError(f"SAVEPOINT {name}", None, sqlite3.OperationalError("the transaction is over"))
+    _say(connection, f"SAVEPOINT {name}")
 
 
 def _say(connection: Connection, words: str) -> None:
@@ -248,8 +255,8 @@ def _say(connection: Connection, words: str) -> None:
     driver: Any = connection.connection.driver_connection
     try:
         driver.execute(words)
-    except sqlite3.OperationalError as error:
-        raise OperationalError(words, None, error) from error
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(words, None, error, sqlite3.Error, dialect=connection.dialect) from error
 
 
 def has_many_writers(connection: Connection) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,11 +22,15 @@ import msgspec
 from bibliothek.db import Database
 from bibliothek.problems import Problem
 
-# So many go in together at most: people who write meanwhile wait until these are through.
+# So many go in together at most, and nobody more once so much time (in seconds) has passed: people who write on a page wait
+# until these are through. Loans go in by the dozen, donations by ones and twos.
 MOST_TOGETHER = 16
+LONGEST_TOGETHER = 0.02
 
 # One thread writes for all, instead of eight that get in each other's way.
 WRITER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+
+log = logging.getLogger(__name__)
 
 Work = Callable[[], Any]
 
@@ -49,45 +54,77 @@ class Line:
         self._serving: asyncio.Task[None] | None = None
 
     async def stand(self, database: Database, work: Work) -> Any:
-        """Wait for one's turn. `work` is called in the writer's thread, and again when it failed together with others: all
-        that it does must be in `database.writing()`. Returns what it returns, raises what it raises."""
+        """Wait for one's turn. Returns what `work` returns, raises what it raises.
+
+        It is called in the writer's thread, and again when it failed together with others: all that it does must be in one
+        `database.writing()`, where no error of the database but a broken constraint may be got over.
+        """
         answer = asyncio.get_running_loop().create_future()
         self._waiting.append((partial(contextvars.copy_context().run, work), answer))
-        if self._serving is None:
+        if self._serving is None or self._serving.done():
             self._serving = asyncio.create_task(self._serve(database))
         return await answer
 
     async def _serve(self, database: Database) -> None:
-        loop = asyncio.get_running_loop()
         while self._waiting:
             turns = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_TOGETHER))]
             works = [work for work, _answer in turns]
-            try:
-                outcomes = await loop.run_in_executor(WRITER, together, database, works)
-            except Exception as error:  # noqa: BLE001 - nobody may wait for ever, whatever it was
-                outcomes = [Outcome(error=error) for _ in works]
-            for (_work, answer), outcome in zip(turns, outcomes, strict=True):
-                if answer.done():  # nobody waits any more
-                    continue
-                if outcome.error is None:
-                    answer.set_result(outcome.answer)
-                else:
-                    answer.set_exception(outcome.error)
-        self._serving = None
+            outcomes = await _in_writer(together, database, works) if len(works) > 1 else []
+            if outcomes:
+                for (_work, answer), outcome in zip(turns, outcomes, strict=False):
+                    _tell(answer, outcome)
+                self._waiting.extendleft(reversed(turns[len(outcomes) :]))
+                continue
+            for work, answer in turns:
+                _tell(answer, (await _in_writer(_each_for_itself, work))[0])
+
+
+async def _in_writer(do: Callable[..., list[Outcome]], *given: Any) -> list[Outcome]:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(WRITER, do, *given)
+    except Exception as error:  # noqa: BLE001 - whatever it was (the process is about to end, say), nobody may wait for ever
+        return [Outcome(error=error)] * MOST_TOGETHER
+
+
+def _tell(answer: asyncio.Future[Any], outcome: Outcome) -> None:
+    if answer.done():  # nobody waits any more
+        return
+    if outcome.error is None:
+        answer.set_result(outcome.answer)
+    else:
+        answer.set_exception(outcome.error)
 
 
 def together(database: Database, works: list[Work]) -> list[Outcome]:
-    """Do all of it with one commit; each for itself, where one of them fails with more than a refusal."""
-    if len(works) > 1:
-        # Whatever went wrong for all is said by each for itself below.
-        with suppress(Exception), database.together():
-            return [_refused_at_most(_outcome(work)) for work in works]
-    return [_outcome(work) for work in works]
+    """Do as many of them with one commit as there is time for: what came of the first, the second and so on.
+
+    An empty list where one of them failed with more than a refusal: nothing was done, each has to be done for itself.
+    """
+    began, outcomes = False, []
+    try:
+        with database.together():
+            began, end = True, time.monotonic() + LONGEST_TOGETHER
+            for work in works:
+                outcomes.append(_refused_at_most(_outcome(work)))
+                if time.monotonic() > end:
+                    break
+    except Exception as error:  # noqa: BLE001 - said by each for itself, later
+        if not began:  # somebody else writes for too long: it would be no better one by one
+            return [Outcome(error=error) for _ in works]
+        log.warning("writing together failed (%s), so each writes for itself", type(error.__cause__ or error).__name__)
+        return []
+    return outcomes
+
+
+def _each_for_itself(work: Work) -> list[Outcome]:
+    return [_outcome(work)]
 
 
 def _outcome(work: Work) -> Outcome:
     try:
         return Outcome(answer=work())
+    except StopIteration as error:  # no future can hold it
+        return Outcome(error=RuntimeError(str(error)))
     except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
         return Outcome(error=error)
 

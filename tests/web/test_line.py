@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +18,15 @@ from bibliothek.copies.actions import add_shelf
 from bibliothek.copies.models import Shelf
 from bibliothek.problems import Problem
 from bibliothek.web import line
-from bibliothek.web.line import Outcome, together
+from bibliothek.web.line import Line, Outcome
 from tests import make
 from tests.conftest import Library
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a shelf may take longer than there is time for many of them."""
+    monkeypatch.setattr(line, "LONGEST_TOGETHER", 5.0)
 
 
 def adds(library: Library, name: str) -> Callable[[], str]:
@@ -50,20 +59,27 @@ def commits(library: Library) -> list[object]:
     return seen
 
 
-def answers(outcomes: list[Outcome]) -> list[object]:
-    return [outcome.answer if outcome.error is None else type(outcome.error) for outcome in outcomes]
+def done(library: Library, works: list[Callable[[], object]], seconds: float = 5) -> list[object]:
+    """What those get, or what kind of error, who come at the same time."""
+    waiting = Line()
+
+    async def all_at_once() -> list[object]:
+        turns = [waiting.stand(library.database, work) for work in works]
+        return await asyncio.wait_for(asyncio.gather(*turns, return_exceptions=True), seconds)
+
+    return [type(answer) if isinstance(answer, BaseException) else answer for answer in asyncio.run(all_at_once())]
 
 
 def test_many_write_with_one_commit(library: Library) -> None:
     seen = commits(library)
-    assert answers(together(library.database, [adds(library, name) for name in "ABC"])) == ["A", "B", "C"]
+    assert done(library, [adds(library, name) for name in "ABC"]) == ["A", "B", "C"]
     assert shelves(library) == {"A", "B", "C"}
     assert len(seen) == 1
 
 
 def test_what_one_is_refused_undoes_nothing_of_the_others(library: Library) -> None:
     works = [adds(library, "A"), refuses(library, "B"), adds(library, "C")]
-    assert answers(together(library.database, works)) == ["A", Problem, "C"]
+    assert done(library, works) == ["A", Problem, "C"]
     assert shelves(library) == {"A", "C"}
 
 
@@ -74,7 +90,7 @@ def test_a_fault_of_one_is_its_own(library: Library) -> None:
             db.execute(text("INSERT INTO nowhere VALUES (1)"))
 
     works = [adds(library, "A"), breaks, adds(library, "C")]
-    assert answers(together(library.database, works)) == ["A", OperationalError, "C"]
+    assert done(library, works) == ["A", OperationalError, "C"]
     assert shelves(library) == {"A", "C"}
 
 
@@ -87,7 +103,7 @@ def test_a_transaction_that_sqlite_gave_up_takes_nobody_along(library: Library) 
             raise OperationalError("INSERT", None, Exception("database or disk is full"))
 
     works = [adds(library, "A"), gives_up, adds(library, "C")]
-    assert answers(together(library.database, works)) == ["A", OperationalError, "C"]
+    assert done(library, works) == ["A", OperationalError, "C"]
     assert shelves(library) == {"A", "C"}
 
 
@@ -102,9 +118,7 @@ def test_a_full_disk_is_said_to_whom_it_concerns(library: Library) -> None:
         connection.exec_driver_sql("COMMIT")
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 50}")
-    outcomes = together(library.database, [adds(library, "A"), large, adds(library, "C")])
-    assert answers(outcomes) == ["A", OperationalError, "C"]
-    assert "full" in str(outcomes[1].error)
+    assert done(library, [adds(library, "A"), large, adds(library, "C")]) == ["A", OperationalError, "C"]
     assert shelves(library) == {"A", "C"}
 
 
@@ -122,7 +136,7 @@ def test_a_commit_that_fails_is_nobodys_success(library: Library) -> None:
     def looks() -> None:
         seen.append(shelves(library))
 
-    assert answers(together(library.database, [adds(library, "A"), looks, adds(library, "C")])) == ["A", None, "C"]
+    assert done(library, [adds(library, "A"), looks, adds(library, "C")]) == ["A", None, "C"]
     # Done together first, when nobody could see it; then one by one.
     assert seen == [set(), {"A"}]
     assert shelves(library) == {"A", "C"}
@@ -140,11 +154,11 @@ def test_pages_write_on_while_programs_stand_in_line(library: Library) -> None:
             go_on.wait(5)
 
     with ThreadPoolExecutor(2) as threads:
-        line_done = threads.submit(together, library.database, [slow, refuses(library, "B")])
+        line_done = threads.submit(done, library, [slow, refuses(library, "B")])
         assert began.wait(5)
         page_done = threads.submit(adds(library, "C"))
         go_on.set()
-        assert answers(line_done.result(5)) == [None, Problem]
+        assert line_done.result(5) == [None, Problem]
         assert page_done.result(5) == "C"
     assert shelves(library) == {"A", "C"}
 
@@ -183,6 +197,45 @@ def test_the_line_goes_on_after_a_fault(library: Library, monkeypatch: pytest.Mo
     with library.client() as client:
         client.with_token()
         with monkeypatch.context() as broken:
-            broken.setattr(line, "together", fails)
+            broken.setattr(line, "_each_for_itself", fails)
             assert client.post("/api/v1/loans", json=loan).status_code == 500
         assert client.post("/api/v1/loans", json=loan).status_code == 201
+
+
+def test_slow_work_does_not_hold_up_those_who_write_on_pages(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who writes slowly goes in alone, and gives way between one and the next."""
+    monkeypatch.setattr(line, "LONGEST_TOGETHER", 0.02)
+
+    def slow(name: str) -> Callable[[], str]:
+        def work() -> str:
+            with library.database.writing() as db:
+                add_shelf(db, name, library.clock())
+                time.sleep(0.05)
+            return name
+
+        return work
+
+    seen = commits(library)
+    assert done(library, [slow(name) for name in "ABCD"]) == list("ABCD")
+    assert len(seen) == 4
+
+
+def test_when_somebody_else_writes_for_too_long_all_hear_it_at_once(library: Library) -> None:
+    with library.database.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA busy_timeout=200")
+    other = sqlite3.connect(library.settings.sqlite_file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    assert done(library, [adds(library, str(n)) for n in range(16)], 20) == [OperationalError] * 16
+    other.close()
+    # Not one after the other.
+    assert time.monotonic() - began < 16 * 0.2
+
+
+def test_what_no_future_can_hold_stops_nobody(library: Library) -> None:
+    def stops() -> None:
+        next(iter([]))
+
+    assert done(library, [stops, adds(library, "A")]) == [RuntimeError, "A"]
+    assert done(library, [stops]) == [RuntimeError]
