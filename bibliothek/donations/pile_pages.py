@@ -23,6 +23,7 @@ from bibliothek.catalogue.fields import TitleAnswer, TitleFields
 from bibliothek.catalogue.wording import byline
 from bibliothek.copies import queries as copies
 from bibliothek.copies.models import Shelf
+from bibliothek.copies.rules import CONDITIONS, checked_condition
 from bibliothek.db import LARGEST_ID
 from bibliothek.donations import drafts, piles, shelving
 from bibliothek.donations.drafts import Draft
@@ -89,6 +90,7 @@ class Row(msgspec.Struct, frozen=True):
     condition: str
     is_off: bool
     is_late: bool
+    is_looked_up: bool
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -130,6 +132,7 @@ def _pile_page(visit: Visit, **more: Any) -> Page:
     return visit.page(
         "donations/pile.html",
         rows=rows[::-1],
+        conditions=CONDITIONS,
         summary=_summary(books, shelves),
         shelves=shelves,
         pile=_of_all(visit, open_pile, shelves),
@@ -171,7 +174,9 @@ def _rows_page(visit: Visit, db: Session, book_ids: Collection[int]) -> Page:
     books = piles.books_on(db, open_pile) if open_pile else []
     shelves = copies.shelves(db)
     rows = _rows(db, [book for book in books if book.id in book_ids], books, shelves)
-    return visit.page("donations/_rows.html", rows=rows, summary=_summary(books, shelves), shelves=shelves)
+    return visit.page(
+        "donations/_rows.html", rows=rows, summary=_summary(books, shelves), shelves=shelves, conditions=CONDITIONS
+    )
 
 
 def _rows(
@@ -214,6 +219,7 @@ def _row(
         condition=book.condition or "",
         is_off=book.removed_at is not None,
         is_late=book.state == "looking" and book.outcome is not None,
+        is_looked_up=book.outcome is not None,
     )
 
 
@@ -399,8 +405,8 @@ def look_up(visit: Visit, book_id: FromPath[int]) -> Answer:
 def place(visit: Visit, book_id: FromPath[int]) -> Answer:
     """The shelf and the condition of this one."""
     book = piles.book_for_change(visit.db, _owner(visit), book_id, visit.now)
-    code = visit.field("shelf")
-    piles.place(visit.db, book, copies.shelf_by(visit.db, code).id if code else None, visit.field("condition"))
+    code, condition = visit.field("shelf"), checked_condition(visit.field("condition"))
+    piles.place(visit.db, book, copies.shelf_by(visit.db, code).id if code else None, condition)
     return _answer(visit, {book_id})
 
 

@@ -28,7 +28,6 @@ from bibliothek.i18n import _
 from bibliothek.library.queries import library_for_change
 from bibliothek.problems import Invalid, NotFound
 
-CONDITIONS = ("new", "good", "worn", "damaged")
 LONGEST_NUMBER = 100
 # How long it is known who scanned what: long enough for a scan that the network held back, and for the page of thanks.
 KEPT = timedelta(days=1)
@@ -239,9 +238,8 @@ def look_up_again(db: Session, book: PileBook, now: datetime) -> None:
 
 
 def place(db: Session, book: PileBook, shelf_id: int | None, condition: str | None) -> None:
-    """Where this one goes, if not where the others go, and what it looks like."""
-    book.shelf_id = shelf_id
-    book.condition = condition if condition in CONDITIONS else None
+    """Where this one goes, if not where the others go, and what it looks like; see `copies.rules.checked_condition`."""
+    book.shelf_id, book.condition = shelf_id, condition
     db.flush()
 
 
