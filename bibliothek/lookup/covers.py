@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import select, update
@@ -33,6 +34,9 @@ LEASE = timedelta(minutes=2)
 # How long until the next try when the service is away; after the last one we give up.
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 ACCEPT = ("image/jpeg", "image/png", "image/webp")
+# Most pictures of Open Library lie at the Internet Archive, to which it belongs, and its covers service only leads there: to
+# archive.org, and from there to whichever of its machines holds the file (ia800505.us.archive.org and the like).
+LEADS_TO = {"covers.openlibrary.org": "archive.org"}
 # Not at once after the start: the first page comes first.
 FIRST_AFTER_S = 10.0
 EVERY_S = 10.0
@@ -201,7 +205,14 @@ def _picture(address: str, settings: Settings, now: datetime) -> Got:
     with politeness.turn(deadline) as ours:
         if not ours:
             return Got("trouble", reason="no turn in time")
-        answer = fetch(address, {"default": "false"}, accept=ACCEPT, agent=agent, deadline=deadline)
+        answer = fetch(
+            address,
+            {"default": "false"},
+            accept=ACCEPT,
+            agent=agent,
+            deadline=deadline,
+            leads_to=LEADS_TO.get(urlsplit(settings.covers_url).hostname or ""),
+        )
     if answer.trouble and (answer.status is None or answer.status >= 400):
         politeness.breaker.fail(answer.trouble, answer.retry_after, now, now)
     else:
