@@ -11,17 +11,21 @@
   const book = document.getElementById("pile-form-here");
   const sound = document.getElementById("pile-sound");
   const all = document.getElementById("pile-all");
+  const more = document.getElementById("pile-more");
   const KEPT = `stapel-${form.dataset.owner}`;
   const FIRST_LOOK_MS = 400;
   const LAST_LOOK_MS = 5000;
   const LATE_LOOK_MS = 20000;
+  // Nobody lays a second copy under the scanner as quickly as that; a scanner that reads twice does.
+  const SAME_SCAN_MS = 1000;
+  const QUESTION_MS = 15000;
   // A scanner types a key every 2 to 30 ms; nobody types thirteen digits like that.
   const SCANNER_KEY_MS = 100;
 
   // ---- Scans ----
 
   const line = window.scanning.line(say, arrived);
-  window.scanning.field(input, scanned);
+  window.scanning.field(input, scanned, { sameMs: SAME_SCAN_MS, again });
   let unsent = kept();
 
   function say(state) {
@@ -47,7 +51,7 @@
 
   // The code of a member card is a secret: only what looks like an ISBN is shown and kept before the server has read it.
   function isNumber(text) {
-    const bare = text.replace(/isbn|\]e0/gi, "").replace(/x$/i, "0");
+    const bare = text.replace(/isbn|[\]+]e0/gi, "").replace(/x$/i, "0");
     return (bare.match(/\d/g)?.length ?? 0) >= 8 && !/[a-z]/i.test(bare);
   }
 
@@ -60,6 +64,30 @@
     }
     line.add(form.action, scan);
   }
+
+  // What was read again at once counts as one book, and nothing counts silently: were there more, a press adds them.
+  const twice = { text: "", count: 0, timer: 0 };
+
+  function again(text) {
+    if (!isNumber(text)) return;
+    twice.count = twice.text === text ? twice.count + 1 : 1;
+    twice.text = text;
+    more.querySelector("button").textContent = twice.count === 1 ? more.dataset.one : more.dataset.many.replace("{n}", twice.count);
+    more.hidden = false;
+    clearTimeout(twice.timer);
+    twice.timer = setTimeout(noMore, QUESTION_MS);
+  }
+
+  function noMore() {
+    Object.assign(twice, { text: "", count: 0 });
+    more.hidden = true;
+  }
+
+  more.querySelector("button").addEventListener("click", () => {
+    for (let n = 0; n < twice.count; n += 1) scanned(twice.text);
+    noMore();
+    input.focus({ preventScroll: true });
+  });
 
   function show(scan) {
     const row = fresh.content.cloneNode(true).querySelector("li");

@@ -88,7 +88,7 @@ def page(page_at: PageAt, member: dict[str, str]) -> Page:
 
 
 # What a scanner does: all keys within a few milliseconds, to whatever has the focus.
-SCAN = """([text, enters]) => {
+SCAN = """([text, enters, end]) => {
   for (const key of text) {
     const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
     const field = document.activeElement;
@@ -96,8 +96,8 @@ SCAN = """([text, enters]) => {
   }
   for (let n = 0; n < enters; n += 1) {
     const field = document.activeElement;
-    const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
-    if (field.dispatchEvent(enter)) field.form?.requestSubmit();
+    const last = new KeyboardEvent("keydown", { key: end, bubbles: true, cancelable: true });
+    if (field.dispatchEvent(last) && end === "Enter") field.form?.requestSubmit();
   }
 }"""
 
@@ -113,8 +113,8 @@ WATCH = """() => {
 }"""
 
 
-def scan(page: Page, text: str, enters: int = 1) -> None:
-    page.evaluate(SCAN, [text, enters])
+def scan(page: Page, text: str, enters: int = 1, end: str = "Enter") -> None:
+    page.evaluate(SCAN, [text, enters, end])
 
 
 def states(page: Page) -> list[tuple[str, str]]:
@@ -191,6 +191,79 @@ def test_an_enter_too_many_is_one_scan_and_five_slow_ones_are_five_books(page: P
     page.clock.resume()
     all_known(page)
     assert states(page) == [(ISBN, "found")] * 5
+
+
+def test_five_copies_in_a_row_are_five_books_counted_and_visible(
+    server: Server, page: Page, sources: SlowSources
+) -> None:
+    page.clock.install()
+    for _copy in range(5):
+        scan(page, ISBN)
+        page.clock.run_for(1100)
+    page.clock.resume()
+    all_known(page)
+    expect(page.locator("#pile-more")).to_be_hidden()
+    expect(page.locator(".pile__total")).to_have_text("5 Bücher auf dem Stapel")
+    page.get_by_role("button", name="Alle aufnehmen (5)").click()
+    expect(page.locator("main")).to_contain_text("5 Bücher aus diesem Stapel")
+    with server.library.database.reading() as db:
+        assert len(set(db.scalars(select(Copy.title_id)))) == 1
+        assert len(db.scalars(select(Copy)).all()) == 5
+    assert [asked.source for asked in sources.asked] == ["dnb"]
+
+
+def test_what_was_read_twice_at_once_is_one_book_and_one_question(server: Server, page: Page) -> None:
+    more = page.locator("#pile-more")
+    scan(page, ISBN, enters=2)
+    expect(more).to_be_hidden()
+    for _read in range(3):
+        scan(page, ISBN)
+    all_known(page)
+    assert states(page) == [(ISBN, "found")]
+    expect(more).to_contain_text("Es zählt als ein Buch")
+    more.get_by_role("button", name="Noch 3 dazulegen").click()
+    expect(more).to_be_hidden()
+    expect(page.locator("#pile-isbn")).to_be_focused()
+    all_known(page)
+    expect(page.locator(".pile__total")).to_have_text("4 Bücher auf dem Stapel")
+    assert stored(server) == [ISBN] * 4
+
+
+def test_a_card_that_was_read_twice_is_asked_about_nowhere(server: Server, page: Page) -> None:
+    with server.library.database.writing() as db:
+        card = make.card(db)
+    for _read in range(2):
+        scan(page, card)
+    expect(page.locator(".pile__wrong")).to_have_count(1)
+    expect(page.locator("#pile-more")).to_be_hidden()
+    assert card not in page.content()
+
+
+def test_a_scanner_may_end_with_a_tab_and_a_person_who_types_is_not_taken_for_one(page: Page) -> None:
+    scan(page, ISBN, end="Tab")
+    all_known(page)
+    assert states(page) == [(ISBN, "found")]
+    expect(page.locator("#pile-isbn")).to_be_focused()
+    expect(page.locator("#pile-isbn")).to_have_value("")
+    page.keyboard.type("97835515", delay=150)
+    page.keyboard.press("Tab")
+    expect(page.locator("#pile-isbn")).to_have_value("97835515")
+    assert states(page) == [(ISBN, "found")]
+
+
+def test_a_scanner_set_to_an_american_keyboard_is_understood(server: Server, page: Page) -> None:
+    with server.library.database.writing() as db:
+        card, code = make.card(db), make.copy(db).code
+    for number in ("9783551551672", "+E09783499623479", "978ß3ß440ß10700ß3"):
+        scan(page, number)
+    expect(page.locator("#pile-rows [data-row]")).to_have_count(3)
+    all_known(page)
+    assert stored(server) == ["9783551551672", "9783499623479", "9783440107003"]
+    scan(page, f"httpÖ--bibliothekßdresden.example-c-{code}")
+    expect(page.locator(".pile__wrong")).to_contain_text("Etikett dieser Bibliothek")
+    scan(page, f"+Q1{card}")
+    expect(page.locator(".pile__wrong").first).to_contain_text("Das ist eine Karte")
+    assert card not in page.content()
 
 
 def test_a_scan_counts_wherever_the_focus_is(page: Page) -> None:
