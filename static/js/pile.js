@@ -112,8 +112,8 @@
 
   // ---- Rows ----
 
-  // Puts the rows of an answer where they belong, and says how far the pile is.
-  function land(html) {
+  // Puts the rows of an answer where they belong, and says how far the pile is. `place` is told to by whom they were asked for.
+  function land(html, place = putRow) {
     const answer = document.createElement("template");
     answer.innerHTML = html;
     const came = [...answer.content.querySelectorAll("li[data-number]")];
@@ -124,15 +124,27 @@
     return came;
   }
 
-  function place(row) {
-    const before = list.querySelector(`[data-number="${CSS.escape(row.dataset.number)}"]`);
+  const rowLike = (row) => list.querySelector(`[data-number="${CSS.escape(row.dataset.number)}"]`);
+
+  function putRow(row) {
+    const before = rowLike(row);
     if (before?.outerHTML === row.outerHTML) return;
     if (before?.dataset.state !== row.dataset.state) signal(row);
     if (before) before.replaceWith(row);
     else list.prepend(row);
   }
 
-  // ---- What is still being looked up ----
+  // Where only the picture is new the rest stays as it is: somebody may just be choosing a shelf there.
+  function putNews(row) {
+    const before = rowLike(row);
+    if (before?.dataset.state !== row.dataset.state || row.dataset.state === "looking") return putRow(row);
+    before.querySelector(".pile__cover")?.replaceWith(row.querySelector(".pile__cover") ?? "");
+    before.toggleAttribute("data-awaits", "awaits" in row.dataset);
+  }
+
+  // ---- What is still being looked up, and pictures that are still to come ----
+
+  const UNDER_WAY = '[data-row]:is([data-state="looking"], [data-awaits]):not([data-off])';
 
   let timer = 0;
   let wait = FIRST_LOOK_MS;
@@ -144,7 +156,7 @@
 
   function look() {
     clearTimeout(timer);
-    const rows = [...list.querySelectorAll('[data-row][data-state="looking"]:not([data-off])')];
+    const rows = [...list.querySelectorAll(UNDER_WAY)];
     if (!rows.length) return;
     const pause = rows.every((row) => "late" in row.dataset) ? LATE_LOOK_MS : wait;
     timer = setTimeout(() => ask(rows.map((row) => row.dataset.row)), pause);
@@ -154,9 +166,9 @@
     wait = Math.min(wait * 1.4, LAST_LOOK_MS);
     try {
       const response = await fetch(`/spenden/zeilen?zeilen=${ids.join()}`, { headers: { "HX-Request": "true" } });
-      const waiting = list.querySelectorAll('[data-state="looking"]').length;
-      if (response.ok && !response.redirected) land(await response.text());
-      if (list.querySelectorAll('[data-state="looking"]').length !== waiting) wait = FIRST_LOOK_MS;
+      const waiting = list.querySelectorAll(UNDER_WAY).length;
+      if (response.ok && !response.redirected) land(await response.text(), putNews);
+      if (list.querySelectorAll(UNDER_WAY).length !== waiting) wait = FIRST_LOOK_MS;
     } catch {
       // The next try comes by itself.
     }
@@ -166,9 +178,11 @@
   // ---- Buttons ----
 
   async function send(pressed, button) {
-    const fields = new URLSearchParams(new FormData(pressed, button));
+    const fields = new FormData(pressed, button);
+    // A photo goes as a file; everything else as small as can be.
+    const body = pressed.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
     try {
-      const response = await fetch(pressed.action, { method: "POST", headers: { "HX-Request": "true" }, body: fields });
+      const response = await fetch(pressed.action, { method: "POST", headers: { "HX-Request": "true" }, body });
       const elsewhere = response.headers.get("HX-Redirect");
       if (elsewhere) location.assign(elsewhere);
       else return { ok: response.ok, html: await response.text() };
@@ -249,7 +263,17 @@
     if (answer.ok) {
       land(answer.html);
       closeForm();
-    } else openForm(answer.html);
+    } else if (answer.html.includes('id="pile-form"')) openForm(answer.html);
+    else {
+      // Not even read, as a file that is far too large: what was typed stays.
+      const said = document.createElement("template");
+      said.innerHTML = answer.html;
+      book.querySelector(".pile__refused")?.remove();
+      const refused = Object.assign(document.createElement("div"), { className: "pile__refused" });
+      refused.append(said.content);
+      event.target.append(refused);
+      refused.scrollIntoView({ block: "nearest" });
+    }
   });
 
   // A scan into the form of a book is the next book, not a part of its title.

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import isbnlib
 import pytest
@@ -17,12 +18,14 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import select
 
 from bibliothek.app import create_app
+from bibliothek.catalogue import covers
 from bibliothek.copies.models import Copy
 from bibliothek.donations.models import Donation, PileBook
 from bibliothek.kiosk import actions as kiosk
 from bibliothek.members import actions as members
 from tests import make
 from tests.browser.conftest import PageAt, RunningClock, Server, running
+from tests.catalogue import drawn
 from tests.conftest import Library
 from tests.lookup.stand_in import StandIn
 
@@ -351,6 +354,54 @@ def test_a_missing_book_is_typed_in_the_row_and_the_pile_goes_on(page: Page) -> 
     row.get_by_role("button", name="Weg").click()
     row.get_by_role("button", name="Doch aufnehmen").click()
     expect(page.get_by_role("button", name="Alle aufnehmen (1)")).to_be_visible()
+
+
+def test_a_picture_comes_into_its_row_while_somebody_chooses_there(server: Server, page: Page) -> None:
+    scan(page, ISBN)
+    all_known(page)
+    row = page.locator(f'[data-isbn="{ISBN}"]')
+    chosen = row.locator("select[name=condition]")
+    chosen.focus()
+    before = row.locator(".cover").bounding_box()
+    digest = covers.keep(covers.folder_of(server.library.settings), drawn.book())
+    with server.library.database.writing() as db:
+        book = db.scalars(select(PileBook)).one()
+        book.picture, book.picture_source, book.picture_at = digest, covers.OPEN_LIBRARY, None
+    expect(row.locator("img.cover")).to_be_visible()
+    assert row.locator(".cover").bounding_box() == before
+    expect(chosen).to_be_focused()
+    chosen.select_option("good")
+    expect(row.locator("select[name=condition]")).to_have_value("good")
+    expect(row.locator("img.cover")).to_be_visible()
+    assert row.locator("img.cover").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+
+
+def test_a_photo_goes_along_and_a_bad_one_loses_nothing(page: Page, tmp_path: Path) -> None:
+    good, bad = tmp_path / "gut.jpg", tmp_path / "riesig.jpg"
+    good.write_bytes(drawn.book())
+    bad.write_bytes(bytes(40_000_000))
+    page.get_by_role("link", name="Buch ohne ISBN").click()
+    page.locator("#f-title").fill("Zine")
+    send = page.get_by_role("button", name="Auf den Stapel")
+    page.locator("#f-picture").set_input_files(bad)
+    send.click()
+    expect(page.locator("#f-picture-error")).to_contain_text("Das Bild ist zu groß")
+    expect(page.locator("#f-title")).to_have_value("Zine")
+    page.locator("#f-picture").set_input_files(good)
+    send.click()
+    expect(page.locator("#pile-rows img.cover")).to_be_visible()
+    expect(page.locator("#pile-form")).to_have_count(0)
+
+
+def test_a_photo_too_large_to_be_read_is_said_in_the_form(page: Page) -> None:
+    page.get_by_role("link", name="Buch ohne ISBN").click()
+    page.locator("#f-title").fill("Zine")
+    page.context.route(
+        "**/spenden/stapel/buch", lambda route: route.fulfill(status=413, body="<p>Das ist zu groß.</p>")
+    )
+    page.get_by_role("button", name="Auf den Stapel").click()
+    expect(page.locator(".pile__refused")).to_have_text("Das ist zu groß.")
+    expect(page.locator("#f-title")).to_have_value("Zine")
 
 
 def test_a_title_that_is_here_is_offered_while_it_is_typed(server: Server, page: Page) -> None:
