@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import Origin
@@ -209,6 +209,13 @@ def give_picture(db: Session, title_id: int, digest: str, now: datetime, source:
     row = _insert(db).values(title_id=title_id, reference=None, tries=0, **brought)
     has_none = Cover.digest.is_(None) & (Cover.source != OWN)
     db.execute(row.on_conflict_do_update(index_elements=["title_id"], set_=brought, where=has_none))
+
+
+def has_none(db: Session, title_id: int, cover_id: int | None) -> None:
+    """Open Library was asked already for the picture with this number, or by ISBN: there is none."""
+    reference = None if cover_id is None else str(cover_id)
+    asked = Cover.reference.is_not_distinct_from(reference)
+    db.execute(update(Cover).where(Cover.title_id == title_id, asked).values(next_try_at=None))
 
 
 def remove_picture(db: Session, title_id: int, now: datetime) -> int:

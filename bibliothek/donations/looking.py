@@ -204,8 +204,8 @@ def _show(book: PileBook, drafts: list[Draft], choose: bool, now: datetime) -> N
 
 
 def want_picture(book: PileBook, now: datetime) -> None:
-    """Somebody or something said what it is: its picture is fetched, unless it has one."""
-    if book.picture is None:
+    """Somebody or something said what it is: its picture is fetched, unless it has one or there is none."""
+    if book.picture_source is None:
         book.picture_at = now
 
 

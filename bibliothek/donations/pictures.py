@@ -1,6 +1,6 @@
 """Pictures for books that still lie on a pile, fetched in the background as soon as it is known what they are.
 
-Each is asked for once and comes along when the book is taken in. Where none came, its title is asked for as any other
+Each is asked for once and comes along when the book is taken in. Where the service was away, its title is asked for as any other
 (lookup/covers.py): there the tries are counted.
 """
 
@@ -17,7 +17,7 @@ from bibliothek.catalogue import covers
 from bibliothek.db import Database
 from bibliothek.donations import drafts
 from bibliothek.donations.models import PileBook
-from bibliothek.lookup.covers import fetched, may_ask
+from bibliothek.lookup.covers import get, may_ask
 from bibliothek.settings import Settings
 
 # Two questions of 20 seconds each, and some patience.
@@ -43,9 +43,9 @@ def fetch_one(database: Database, settings: Settings, clock: Callable[[], dateti
     with database.writing() as db:
         wanted = claim(db, now)
     if wanted:
-        digest = fetched(settings, wanted.reference, wanted.isbn, now)
+        got, digest = get(settings, wanted.reference, wanted.isbn, now)
         with database.writing() as db:
-            settle(db, wanted, digest, clock())
+            settle(db, wanted, digest, clock(), there_is_none=got.outcome == "none")
     return True
 
 
@@ -65,11 +65,18 @@ def claim(db: Session, now: datetime) -> Wanted | None:
     return Wanted(isbn, str(numbers[0]) if numbers else None, [row.id for row in rows])
 
 
-def settle(db: Session, wanted: Wanted, digest: str | None, now: datetime) -> None:
-    """The books that waited have it, unless a person said meanwhile that they are others, or took a photo."""
-    db.execute(update(PileBook).where(PileBook.id.in_(wanted.book_ids)).values(picture_at=None))
+def settle(db: Session, wanted: Wanted, digest: str | None, now: datetime, there_is_none: bool = False) -> None:
+    """The books that waited have it, unless a person said meanwhile that they are others, or took a photo.
+
+    Where `there_is_none` nobody asks for it again, not for their title either.
+    """
+    theirs = PileBook.id.in_(wanted.book_ids)
+    db.execute(update(PileBook).where(theirs).values(picture_at=None))
     if digest:
         _hand_out(db, wanted, digest, now)
+    elif there_is_none:
+        same = theirs & (PileBook.isbn == wanted.isbn) & PileBook.picture.is_(None)
+        db.execute(update(PileBook).where(same).values(picture_source=covers.OPEN_LIBRARY))
 
 
 def _hand_out(db: Session, wanted: Wanted, digest: str, now: datetime) -> None:

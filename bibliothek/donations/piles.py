@@ -321,6 +321,9 @@ def _take_one_in(db: Session, book: PileBook, pile: Pile, donation_id: int, now:
     copy.condition = book.condition
     if book.picture:
         covers.give_picture(db, book.title_id, book.picture, now, book.picture_source or covers.OWN)
+    elif book.picture_source:
+        draft = drafts.read(book.record)
+        covers.has_none(db, book.title_id, draft.cover_id if draft else None)
     db.add(DonatedCopy(copy_id=copy.id, donation_id=donation_id))
     book.copy_id = copy.id
     # Its title is asked for instead.

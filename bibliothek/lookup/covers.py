@@ -127,7 +127,7 @@ def fetch_one(database: Database, settings: Settings, clock: Callable[[], dateti
         wanted = claim(db, now)
     if wanted is None:
         return True
-    got, digest = _get(settings, wanted.reference, wanted.isbn, now)
+    got, digest = get(settings, wanted.reference, wanted.isbn, now)
     if got.outcome != "picture":
         log.info("no picture for title %s: %s", wanted.title_id, got.reason)
     with database.writing() as db:
@@ -182,13 +182,9 @@ def may_ask(settings: Settings, now: datetime) -> bool:
     return settings.covers_url is not None and not politeness_of(settings.covers_url).breaker.rest(now)
 
 
-def fetched(settings: Settings, reference: str | None, isbn: str | None, now: datetime) -> str | None:
-    """The digest of the picture with this number at Open Library, or of the book with this ISBN, now kept here; None where none
-    came. Takes long: no session is to be open meanwhile."""
-    return _get(settings, reference, isbn, now)[1]
-
-
-def _get(settings: Settings, reference: str | None, isbn: str | None, now: datetime) -> tuple[Got, str | None]:
+def get(settings: Settings, reference: str | None, isbn: str | None, now: datetime) -> tuple[Got, str | None]:
+    """Ask for the picture with this number at Open Library, or of the book with this ISBN; with its digest where it is kept here
+    now. Takes long: no session is to be open meanwhile."""
     got = _ask(settings, reference, isbn, now)
     return _kept(folder_of(settings), got) if got.outcome == "picture" else (got, None)
 

@@ -137,6 +137,17 @@ def test_where_no_picture_comes_the_row_stays_as_it_is(
     assert not fetch(donor)
 
 
+@pytest.mark.parametrize(("status", "asks_again"), [(404, False), (500, True)])
+def test_what_there_is_not_is_not_asked_for_again(
+    donor: Client, service: CoverService, status: int, asks_again: bool
+) -> None:
+    service.status, service.kind = status, "text/html"
+    scan(donor)
+    fetch(donor)
+    donor.submit("/spenden/stapel/aufnehmen")
+    assert (cover(donor).next_try_at is not None) == asks_again
+
+
 def test_of_a_runner_that_died_the_lease_ends_and_no_page_waits_for_ever(donor: Client) -> None:
     scan(donor)
     with donor.library.database.writing() as db:
