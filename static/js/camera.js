@@ -153,9 +153,10 @@ export async function start(pressed) {
   }
 }
 
+// A tablet looks at whoever stands before it, a phone away from whoever holds it.
 function wanted() {
   const chosen = localStorage.getItem("kamera-wahl");
-  const facingMode = button.dataset.stays === "always" ? "user" : "environment";
+  const facingMode = document.body.classList.contains("tablet") ? "user" : "environment";
   const size = { width: { ideal: 1920 }, height: { ideal: 1080 } };
   return { video: { ...size, ...(chosen ? { deviceId: { ideal: chosen } } : { facingMode }) } };
 }
@@ -355,6 +356,7 @@ function show() {
   inputMode = field.inputMode;
   field.inputMode = "none";
   field.focus({ preventScroll: true });
+  view.parentElement.scrollIntoView();
   if (button.dataset.stays === "always") localStorage.setItem("kamera", "an");
 }
 

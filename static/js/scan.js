@@ -170,7 +170,7 @@
   function enter(input, text, isSent) {
     input.value = text;
     input.dispatchEvent(new Event("input", { bubbles: true }));
-    const missing = isSent ? input.form.querySelector(":invalid") : input;
+    const missing = isSent ? input.form.querySelector(":is(input, select, textarea):invalid") : input;
     if (missing) missing.focus();
     else input.form.requestSubmit();
   }

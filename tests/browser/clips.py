@@ -23,8 +23,11 @@ FRAMES_A_SECOND = 30
 Frame = tuple[Image.Image, float]
 
 
-def as_held(kind: str, text: str, situation: str, path: Path, frames: int = 12) -> Path:
-    """A clip of `kind` ("ean13" or "qr") in one of the SITUATIONS, written to `path`."""
+def as_held(kind: str, text: str, situation: str, path: Path, frames: int = 3) -> Path:
+    """A clip of `kind` ("ean13" or "qr") in one of the SITUATIONS, written to `path`.
+
+    Three frames are three ways of holding it as far apart as any; more of them move more smoothly, and take longer to draw.
+    """
     spec = importlib.util.spec_from_file_location("fakecam", FAKECAM)
     assert spec
     assert spec.loader
