@@ -68,7 +68,7 @@ def readings() -> Iterator[Reading]:
                 ("qr", label, "/kiosk", made.copies[0]),
             ):
                 for situation in SITUATIONS:
-                    clip = as_held(kind, text, situation, data / f"{kind}-{situation}.mjpeg", frames=30)
+                    clip = as_held(kind, text, situation, data / f"{kind}-{situation}.mjpeg", frames=10)
                     with _page(playwright, clip, base, cookies[path]) as page:
                         page.goto(path)
                         yield _reading(page, kind, situation, wanted)

@@ -334,7 +334,7 @@ function choose(found) {
   choices.replaceChildren(
     ...found.map((code) => {
       const choice = document.createElement("button");
-      Object.assign(choice, { type: "button", className: "button button--quiet", textContent: shown(code) });
+      Object.assign(choice, { type: "button", className: "button button--quiet", textContent: code.kind === "card" ? view.dataset.acard : code.value });
       choice.addEventListener("click", () => hand(code));
       const item = document.createElement("li");
       item.append(choice);
