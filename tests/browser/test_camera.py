@@ -378,6 +378,24 @@ def test_a_camera_that_is_pulled_out_is_missed(pile: Page) -> None:
     assert is_off(pile)
 
 
+def test_a_camera_that_sees_nothing_gives_advice_and_goes_off(pile: Page) -> None:
+    pile.evaluate(
+        """() => {
+          window.ahead = 0;
+          const now = performance.now.bind(performance);
+          performance.now = () => now() + window.ahead;
+        }"""
+    )
+    view = switch_on(pile)
+    expect(said(pile)).to_contain_text("Halte den Strichcode")
+    pile.evaluate("window.ahead = 8_001")
+    expect(said(pile)).to_contain_text("Geh näher heran")
+    pile.evaluate("window.ahead = 180_001")
+    expect(said(pile)).to_contain_text("weil lange nichts zu lesen war")
+    assert is_off(pile)
+    expect(view.get_by_role("button", name="Noch einmal versuchen")).to_be_visible()
+
+
 def test_light_and_another_camera_are_offered_where_they_are(pile: Page) -> None:
     view = switch_on(pile)
     expect(said(pile)).to_contain_text("Halte den Strichcode")
