@@ -52,6 +52,7 @@ class Library:
         return Client(self, **more)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks which tests belong together
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in item.keywords:
