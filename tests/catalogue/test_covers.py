@@ -152,6 +152,7 @@ def test_what_is_no_good_photo_is_said_on_the_page_of_the_title(
         ("text/plain", b"x"),
         ("multipart/form-data; boundary=b", bytes(65_000_000)),
     ],
+    ids=range(7),  # else all these bytes are the name of the test, in every report of it
 )
 def test_a_form_that_is_none_is_refused(library: Library, kind: str, body: bytes) -> None:
     title_id = a_title(library)
