@@ -1,6 +1,6 @@
 """Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
 
-`python -m bench [start] [search] [lending]`; without names, all of them.
+`python -m bench [start] [search] [lending] [lookups]`; without names, all of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +24,10 @@ TITLES = 100_000
 # How often floor and library take turns: a single pair differs by a fifth on a machine that does other things, too.
 ROUNDS = 3
 STARTS = 9
+# Look-ups that are pending all the time, and books that are laid on the pile for it, a few more than a round takes; searches and
+# loans of a round.
+PENDING, LAID = 40, 160
+SEARCHES, LOANS = 600, 1600
 
 
 @dataclass
@@ -145,7 +150,8 @@ def lending(bars: Bars) -> None:
     bars.show("p99", median(run.percentile(99) for run in ours), 300, unit=" ms")
 
 
-def _loans(made: library.Made) -> list[list[bytes]]:
+def _loans(made: library.Made, copies: list[str] | None = None) -> list[list[bytes]]:
+    """Every copy, or these, lent by one of 16 clients."""
     requests = [
         load.request(
             "POST",
@@ -153,9 +159,41 @@ def _loans(made: library.Made) -> list[list[bytes]]:
             json.dumps({"copy": code, "member": made.card}).encode(),
             Authorization=f"Bearer {made.token}",
         )
-        for code in made.copies
+        for code in copies or made.copies
     ]
     return [requests[n::16] for n in range(16)]
+
+
+def lookups(bars: Bars) -> None:
+    """Searching and lending while forty books and more on a pile are looked up at a slow source, against the same without them."""
+    print(f"\nSearch and lending during {PENDING} pending look-ups, {TITLES:,} titles")
+    questions = [load.request("GET", "/katalog?q=" + _quoted(QUERIES[n % len(QUERIES)])) for n in range(SEARCHES)]
+    p95: dict[tuple[str, bool], list[float]] = {}
+    with folder() as data, server.slow_source() as source:
+        made = library.make(data, TITLES)
+        copies = iter(made.copies)
+        for _ in range(ROUNDS):
+            for busy in (False, True):
+                library.lay_on_a_pile(data, LAID if busy else 0)
+                with server.bibliothek(data, source) as running:
+                    load.run(running.port, [questions[:60]])
+                    while busy and library.pending(data) == LAID:
+                        time.sleep(0.1)
+                    loans = _loans(made, list(islice(copies, LOANS)))
+                    p95.setdefault(("search", busy), []).append(_p95(running.port, [questions], 200))
+                    p95.setdefault(("lending", busy), []).append(_p95(running.port, loans, 201))
+                    assert library.pending(data) >= (PENDING if busy else 0), "the pile was too small for this machine"
+    for what in ("search", "lending"):
+        free, during = p95[what, False], p95[what, True]
+        bars.show(f"{what} p95, nothing is looked up", median(free), unit=" ms")
+        bars.show(f"{what} p95, {PENDING} look-ups pending", median(during), unit=" ms")
+        bars.show("ratio", median(one / other for one, other in zip(during, free, strict=True)), 2)
+
+
+def _p95(port: int, work: list[list[bytes]], status: int) -> float:
+    seen = load.run(port, work)
+    assert set(seen.statuses) == {status}, seen.statuses
+    return seen.percentile(95)
 
 
 def _plain_loop(made: library.Made) -> float:
@@ -174,7 +212,7 @@ def _quoted(text: str) -> str:
     return quote(text)
 
 
-BENCHES: dict[str, Callable[[Bars], None]] = {"start": start, "search": search, "lending": lending}
+BENCHES: dict[str, Callable[[Bars], None]] = {"start": start, "search": search, "lending": lending, "lookups": lookups}
 
 if __name__ == "__main__":
     bars = Bars()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
 
-from sqlalchemy import insert
+from sqlalchemy import delete, func, insert, select
 
 from bibliothek import codes
 from bibliothek.catalogue.actions import reindex
@@ -17,6 +18,9 @@ from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title,
 from bibliothek.catalogue.words import sort_form
 from bibliothek.copies.models import Copy, PaperCode
 from bibliothek.db import Database, open_database
+from bibliothek.donations import piles
+from bibliothek.donations.models import PileBook
+from bibliothek.donations.piles import Owner
 from bibliothek.members import actions as members
 from bibliothek.migrations import migrate
 from bibliothek.operations.demo import TITLES
@@ -47,6 +51,27 @@ def make(data: Path, titles: int) -> Made:
     return Made(data, token, card, copies)
 
 
+def lay_on_a_pile(data: Path, books: int) -> None:
+    """So many books that nobody knows yet wait for their look-up on the member's pile, and nothing else lies there."""
+    database = open_database(None, data / "bibliothek.sqlite")
+    with database.writing() as db:
+        db.execute(delete(PileBook))
+        for n in range(books):
+            piles.scan(
+                db, Owner(member_id=1), str(n), isbn(secrets.randbelow(50_000_000) + 50_000_000), datetime.now(UTC)
+            )
+    database.close()
+
+
+def pending(data: Path) -> int:
+    """How many books still wait for their look-up."""
+    database = open_database(None, data / "bibliothek.sqlite")
+    with database.reading() as db:
+        count = db.scalar(select(func.count()).select_from(PileBook).where(PileBook.state == "looking"))
+    database.close()
+    return count or 0
+
+
 def _fill(database: Database, titles: int) -> list[str]:
     chance = random.Random(titles)
     records = [json.loads(line) for line in TITLES.read_text(encoding="utf-8").splitlines()]
@@ -70,7 +95,7 @@ def _fill(database: Database, titles: int) -> list[str]:
     return made
 
 
-def _isbn(n: int) -> str:
+def isbn(n: int) -> str:
     """A number of nobody's book with a right check digit (ISO 2108)."""
     first = f"9783{n:08}"
     weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(first))
@@ -105,6 +130,6 @@ def _add(
     if n % 4 == 0:
         rows[SeriesPart].append({"title_id": n, "position": 0, "series": f"Reihe {n % 40}", "number": str(n)})
     rows[Subject].append({"title_id": n, "position": 0, "name": chance.choice(words)})
-    rows[TitleIsbn].append({"title_id": n, "position": 0, "isbn": _isbn(n)})
+    rows[TitleIsbn].append({"title_id": n, "position": 0, "isbn": isbn(n)})
     rows[PaperCode].append({"code": code, "issued_at": NOW})
     rows[Copy].append({"id": n, "code": code, "title_id": n, "state": "active", "created_at": NOW, "labelled_at": NOW})

@@ -38,12 +38,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def bibliothek(data: Path) -> Iterator[Server]:
-    """The real thing: `bibliothek serve` over the data folder."""
+def bibliothek(data: Path, dnb: str = "off") -> Iterator[Server]:
+    """The real thing: `bibliothek serve` over the data folder. It asks nobody outside, or one source on this machine (`dnb`)."""
     port = free_port()
     command = [sys.executable, "-m", "bibliothek", "serve", "--port", str(port)]
-    with _running(command, port, "/", {"BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DNB_URL": "off"}) as server:
+    off = {f"BIBLIOTHEK_{name}_URL": "off" for name in ("K10PLUS", "LOBID", "OPENLIBRARY", "GOOGLEBOOKS", "COVERS")}
+    with _running(command, port, "/", {**off, "BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DNB_URL": dnb}) as server:
         yield server
+
+
+@contextmanager
+def slow_source() -> Iterator[str]:
+    """The address of a source that answers after half a second to three (bench/source.py)."""
+    port = free_port()
+    with _running([sys.executable, "-m", "bench.source", str(port)], port, "/", {}):
+        yield f"http://127.0.0.1:{port}/dnb"
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from bibliothek.donations import api as donations_api
 from bibliothek.donations import pages as donations_pages
 from bibliothek.donations import pile_pages, piles
 from bibliothek.donations.looking import Looking
+from bibliothek.donations.piles import pictures_kept
 from bibliothek.kiosk import actions as kiosk_actions
 from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
@@ -105,7 +106,7 @@ def create_app(
     forget = (kiosk_actions.forget_sessions, sign_in.forget, members_actions.forget_sessions, piles.forget, once.forget)
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), forget)
     looking = Looking(kit.database, settings, clock)
-    cover_rounds = CoverRounds(kit.database, settings, clock)
+    cover_rounds = CoverRounds(kit.database, settings, clock, pictures_kept)
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],
         before_request=check_origin,

@@ -126,8 +126,9 @@ def _is_in_mixed_groups(groups: list[str]) -> bool:
 # A scanner set to another keyboard layout types `/` and `:` as other signs, so whatever stands between letters and digits
 # is a separator. The last `c` segment counts; behind the code may follow a slash, a query or a fragment.
 _IN_ADDRESS = re.compile(r".*[^0-9A-Z]C[^0-9A-Z]+([0-9A-Z]+)(?:[^0-9A-Z].*)?", re.DOTALL)
-# Barcode readers may be set to send the kind of barcode first (AIM identifier, ISO/IEC 15424): `]Q3`, `]C1` …
-AIM_PREFIX = re.compile(r"^\][A-Za-z][0-9A-Za-z]")
+# Barcode readers may be set to send the kind of barcode first (AIM identifier, ISO/IEC 15424): `]Q3`, `]C1` …, which one that is
+# set to an American keyboard makes `+Q3` where the keyboard is German.
+AIM_PREFIX = re.compile(r"^[\]+][A-Za-z][0-9A-Za-z]")
 _BETWEEN = re.compile(r"[\s\-\u2010-\u2015\u00ad]")
 
 

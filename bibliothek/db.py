@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import DateTime, Engine, Index, MetaData, create_engine, event, text
 from sqlalchemy.engine import Connection, Dialect, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
@@ -102,6 +102,7 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._one_writer = threading.Lock()
+        self._here = threading.local()
 
     @property
     def is_sqlite(self) -> bool:
@@ -120,13 +121,32 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """One transaction: committed at the end, rolled back when anything is raised."""
+        """One transaction: committed at the end, rolled back when anything is raised.
+
+        Within `together` it is a savepoint of that transaction.
+        """
+        shared: Connection | None = getattr(self._here, "shared", None)
+        if shared is not None:
+            with Session(shared, expire_on_commit=False, join_transaction_mode="create_savepoint") as db, db.begin():
+                yield db
+            return
         if not self.is_sqlite:
             with Session(self._writer, expire_on_commit=False) as db, db.begin():
                 yield db
             return
         with self._one_writer, Session(self._writer, expire_on_commit=False) as db, db.begin():
             yield db
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All that this thread writes meanwhile becomes one transaction (on SQLite): committed at the end, and none of it
+        when anything is raised."""
+        with self._one_writer, self._writer.connect() as connection, connection.begin():
+            self._here.shared = connection
+            try:
+                yield
+            finally:
+                self._here.shared = None
 
     def empty_log(self) -> bool:
         """Write SQLite's log into the database file and cut it to nothing. False when a long reader was in the way.
@@ -193,8 +213,8 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=60,
-        # Every session ends its transaction itself.
-        pool_reset_on_return=None,
+        # The connection that was used last knows the most pages: with few people at once the others are not needed.
+        pool_use_lifo=True,
         hide_parameters=True,
         # The driver must not begin transactions by itself: we say BEGIN, and which one.
         connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
@@ -213,13 +233,30 @@ def _sqlite(file: Path, connections: int, begin: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # Said to the driver itself: on the way through SQLAlchemy it takes as long as a question.
-        try:
-            connection.connection.driver_connection.execute(begin)  # type: ignore[union-attr]
-        except sqlite3.OperationalError as error:
-            raise OperationalError(begin, None, error) from error
+        _say(connection, begin)
+
+    dialect: Any = engine.dialect
+    dialect.do_savepoint = _savepoint
+    dialect.do_rollback_to_savepoint = lambda connection, name: _say(connection, f"ROLLBACK TO {name}")
+    dialect.do_release_savepoint = lambda connection, name: _say(connection, f"RELEASE {name}")
 
     return engine
+
+
+def _savepoint(connection: Connection, name: str) -> None:
+    # After some faults (a full disk) SQLite has ended the transaction itself, and a savepoint would begin another one.
+    if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        raise OperationalError(f"SAVEPOINT {name}", None, sqlite3.OperationalError("the transaction is over"))
+    _say(connection, f"SAVEPOINT {name}")
+
+
+def _say(connection: Connection, words: str) -> None:
+    """Begin or end something, said to the driver itself: on the way through SQLAlchemy it takes as long as a question."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(words)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(words, None, error, sqlite3.Error, dialect=connection.dialect) from error
 
 
 def has_many_writers(connection: Connection) -> bool:

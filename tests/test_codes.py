@@ -94,6 +94,7 @@ def test_case_and_look_alikes_do_not_matter(code: str, small: bool) -> None:
         "b 1 2 3 4 5 {c}\r\n",
         "B12345\u2013{c}",
         "]Q3B12345{c}",
+        "+Q3B12345{c}",
         "B12345{c}",
         "https://buecher.example.org/c/B12345{c}",
         "HTTPS://BUECHER.EXAMPLE.ORG/C/B12345{c}",

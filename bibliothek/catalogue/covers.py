@@ -10,12 +10,12 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import Origin
@@ -36,7 +36,8 @@ A_DAY_S = 24 * 60 * 60
 # SQL: the digest of a title's picture, for those who ask about Title; null where it has none.
 DIGEST = select(Cover.digest).where(Cover.title_id == Title.id).correlate(Title).scalar_subquery().label("picture")
 
-_NAME = re.compile(r"([0-9a-f]{32})-([sl])")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_NAME = re.compile(rf"({_DIGEST.pattern})-([sl])")
 
 
 class NoSuchPicture(NotFound):
@@ -69,6 +70,21 @@ def keep(folder: Path, content: bytes) -> str:
     return picture.digest
 
 
+def kept_before(folder: Path, digest: str) -> str:
+    """The digest of a picture that `keep` made a while ago. Its files count as new, or they might go before a row names them.
+
+    Raises NoSuchPicture where they are gone.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise NoSuchPicture
+    try:
+        for size in SIZES:
+            os.utime(file_of(folder, digest, size))
+    except FileNotFoundError as error:
+        raise NoSuchPicture from error
+    return digest
+
+
 def _write(folder: Path, picture: Picture) -> None:
     """Under their names they are complete, whenever the power fails."""
     for size, content in (("s", picture.small), ("l", picture.large)):
@@ -92,13 +108,19 @@ def _sync(directory: Path) -> None:
         os.close(handle)
 
 
-def tidy(db: Session, folder: Path, clock: float | None = None) -> int:
-    """Remove the files that no row has named for a day; returns how many. `clock` is the time of the files, in seconds."""
+def tidy(
+    db: Session, folder: Path, clock: float | None = None, named_elsewhere: Callable[[Session], set[str]] | None = None
+) -> int:
+    """Remove the files that no row has named for a day; returns how many. `clock` is the time of the files, in seconds.
+
+    `named_elsewhere` gives the digests that rows of other features name.
+    """
     old = (time.time() if clock is None else clock) - A_DAY_S
     # The files first: what is named after this look at the rows was written after this look at the files.
     lying = [file for file in _files(folder) if _written_at(file) < old]
     named = set(db.scalars(select(Cover.digest).where(Cover.digest.is_not(None)).distinct())) if lying else set()
     named |= pictures_to_keep(db) if lying else set()
+    named |= named_elsewhere(db) if lying and named_elsewhere else set()
     gone = [file for file in lying if file.name[:32] not in named and _written_at(file) < old]
     for file in gone:
         file.unlink(missing_ok=True)
@@ -148,14 +170,21 @@ def read(db: Session, folder: Path, title_id: int, name: str) -> bytes:
 
     Only while the title has it: what somebody took off is gone at once, whoever still knows its address.
     """
-    parts = _NAME.fullmatch(name)
-    if not parts or not 0 < title_id <= LARGEST_ID:
+    digest = name.partition("-")[0]
+    if not 0 < title_id <= LARGEST_ID or not _DIGEST.fullmatch(digest):
         raise NoSuchPicture
-    digest, size = parts.groups()
     if db.scalar(select(Cover.title_id).where(Cover.title_id == title_id, Cover.digest == digest)) is None:
         raise NoSuchPicture
+    return read_file(folder, name)
+
+
+def read_file(folder: Path, name: str) -> bytes:
+    """The bytes of `{digest}-{size}`, whoever has it. Raises NoSuchPicture."""
+    parts = _NAME.fullmatch(name)
+    if not parts:
+        raise NoSuchPicture
     try:
-        return file_of(folder, digest, size).read_bytes()  # type: ignore[arg-type]
+        return file_of(folder, *parts.groups()).read_bytes()  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise NoSuchPicture from error
 
@@ -169,6 +198,24 @@ def set_own_picture(db: Session, title_id: int, digest: str, now: datetime) -> i
     title_id = title_that_stays(db, title_id)
     _put(db, title_id, source=OWN, reference=None, digest=digest, at=now, tries=0, next_try_at=None)
     return title_id
+
+
+def give_picture(db: Session, title_id: int, digest: str, now: datetime, source: str = OWN) -> None:
+    """What somebody brings along with a book is the picture of its title, where the title has none and nobody took one off.
+
+    `digest` as for `set_own_picture`.
+    """
+    brought = {"source": source, "digest": digest, "at": now, "next_try_at": None}
+    row = _insert(db).values(title_id=title_id, reference=None, tries=0, **brought)
+    has_none = Cover.digest.is_(None) & (Cover.source != OWN)
+    db.execute(row.on_conflict_do_update(index_elements=["title_id"], set_=brought, where=has_none))
+
+
+def has_none(db: Session, title_id: int, cover_id: int | None) -> None:
+    """Open Library was asked already for the picture with this number, or by ISBN: there is none."""
+    reference = None if cover_id is None else str(cover_id)
+    asked = Cover.reference.is_not_distinct_from(reference)
+    db.execute(update(Cover).where(Cover.title_id == title_id, asked).values(next_try_at=None))
 
 
 def remove_picture(db: Session, title_id: int, now: datetime) -> int:

@@ -135,27 +135,30 @@ class Offer(NamedTuple):
 def look_up_again(visit: Visit, title_id: FromPath[int]) -> Answer:
     """Ask the sources again: gaps are filled, what a source said is renewed, what a person typed is offered anew.
 
-    With `field` and the new `value` that the page showed, that one is taken, too. Doing it twice changes nothing.
+    With `field` and the new `value` that the page showed, that one is taken, too: from what they answered just now, without
+    asking once more. Doing it twice changes nothing.
     """
     database, here = visit.kit.database, f"/titel/{title_id}"
+    name = visit.field("field")
     with database.reading() as db:
         title = queries.title(db, title_id)
     if not title.isbns:
         return visit.redirect(here, _("Ohne ISBN lässt sich nichts nachschlagen."), "look")
-    found = lookup.find(database, visit.settings, title.isbns[0].isbn, visit.now)
+    found = lookup.find(database, visit.settings, title.isbns[0].isbn, visit.now, fresh=not name)
+    if found.record and found.sources and not _who_answered(found):
+        return visit.redirect(here, _("Die Quellen antworten gerade nicht. Es bleibt alles, wie es ist."), "look")
     best = _best_fit(fields_of(title), title.isbns[0].isbn, found)
     if best is None:
         return visit.redirect(here, _nothing_found(found), "look")
     record, origin = best
     # Taken is only what somebody has seen: the sources may say something else by now.
-    name = visit.field("field")
     is_seen = name in provenance.FIELDS and visit.field("value") == _shown(name, _said(record)[name])
     with database.writing() as db:
         title = queries.title_for_change(db, title_id)
         became = actions.renew_title(db, title, record.fields(), origin, visit.now, [name] if is_seen else ())
         if "title" in became.changed:
             title.source, title.source_url = origin.source, origin.source_url
-    said = _what_changed(became.changed)
+    said = " ".join(filter(None, (_what_changed(became.changed), _who_is_away(found))))
     if not became.offered:
         return visit.redirect(here, said)
     return visit.page("catalogue/offers.html", title=title, said=said, offers=_offers(became, record, origin))
@@ -191,6 +194,18 @@ def _what_changed(changed: tuple[str, ...]) -> str:
     if not changed:
         return _("Nachgeschlagen. Etwas Neues war nicht dabei.")
     return _("Nachgeschlagen und übernommen: {fields}.", fields=", ".join(map(field_word, changed)))
+
+
+def _who_answered(found: LookupResult) -> list[str]:
+    return [name for name, outcome in found.sources if outcome in ("found", "not_found")]
+
+
+def _who_is_away(found: LookupResult) -> str:
+    """Nothing where all answered."""
+    away = [source_word(name) for name, _outcome in found.sources if name not in _who_answered(found)]
+    if not away:
+        return ""
+    return _("Keine Antwort kam von: {sources}. Was von dort früher kam, gilt weiter.", sources=", ".join(away))
 
 
 def _offers(became: provenance.Renewed, record: Record, origin: Origin) -> list[Offer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from bibliothek.i18n import N_, _
@@ -143,6 +144,7 @@ class HasNameAndRole(Protocol):
     def role(self) -> str: ...
 
 
+@lru_cache(maxsize=8192)
 def turned(name: str) -> str:
     """ "Beauvoir, Simone de" as "Simone de Beauvoir"; a name without a comma, such as a group's, stays."""
     family, comma, given = name.partition(",")

@@ -16,11 +16,11 @@ from bibliothek.catalogue.fields import Part, Person, TitleAnswer, TitleFields
 from bibliothek.catalogue.rules import checked
 from bibliothek.copies.queries import shelf_by
 from bibliothek.donations import actions
+from bibliothek.donations.drafts import Draft, drafts_of
 from bibliothek.i18n import _
 from bibliothek.lending.queries import Availability, availability
 from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.isbn import book_isbn, hyphenated
-from bibliothek.lookup.record import Record
 from bibliothek.problems import Invalid, NotFound, Problem
 from bibliothek.web.calls import Call, Made, write_call
 from bibliothek.web.sign_in import Audience
@@ -120,8 +120,8 @@ def asks(data: DonationIn) -> bool:
     return not (data.title and data.title.strip())
 
 
-def ask(call: Call, data: DonationIn) -> Record | int:
-    """The best record for the ISBN, or the number of the title that is here already.
+def ask(call: Call, data: DonationIn) -> Draft | int:
+    """The best record for the ISBN, which comes first in it, or the number of the title that is here already.
 
     Raises what is wrong with the body before anybody is asked; FoundNowhere, SourcesAway.
     """
@@ -138,24 +138,24 @@ def ask(call: Call, data: DonationIn) -> Record | int:
         return here[0].id
     found = lookup.find(call.kit.database, call.kit.settings, isbn, call.now)
     if found.record:
-        return found.record
+        return drafts_of(found)[0]
     raise FoundNowhere(isbn) if found.outcome == "not_found" else SourcesAway(isbn, found.retry_after or 30)
 
 
 @write_call("/donations", Audience.TOKENS, donation_answer, ask=ask, asks=asks, refuses=(404,))
-def donate(call: Call, asked: Record | int | None, data: JSONBody[DonationIn]) -> Made:
+def donate(call: Call, asked: Draft | int | None, data: JSONBody[DonationIn]) -> Made:
     """Take a book in. It gets a copy with a code of its own, waiting for its label."""
     wrong: list[Problem] = []
     donor, shelf = _read_donor_and_shelf(call.db, data, wrong)
     if asked is None:
-        fields = _fields(data, wrong)
-    elif isinstance(asked, Record):
-        fields = _with_isbn(asked, data)
+        fields, origin = _fields(data, wrong), None
+    elif isinstance(asked, Draft):
+        fields, origin = asked.fields(), asked.came_from()
     _refuse(wrong)
     if isinstance(asked, int):
         taken = actions.take_in_copy(call.db, asked, donor, shelf, call.now)
     else:
-        taken = actions.take_in(call.db, fields, donor, shelf, call.now, asked.origin() if asked else None)
+        taken = actions.take_in(call.db, fields, donor, shelf, call.now, origin)
     title_id = taken.copy.title_id
     counted = availability(call.db, [title_id])[title_id]
     copies = [counted.available, counted.total]
@@ -171,12 +171,6 @@ def _read_donor_and_shelf(db: Session, data: DonationIn, wrong: list[Problem]) -
     with _at("shelf", wrong):
         shelf = shelf_by(db, data.shelf).id if data.shelf else None
     return donor, shelf
-
-
-def _with_isbn(record: Record, data: DonationIn) -> TitleFields:
-    """The record's fields; the ISBN that was scanned comes first."""
-    isbn = book_isbn(data.isbn or "")
-    return msgspec.structs.replace(record.fields(), isbns=tuple(dict.fromkeys((isbn, *record.isbns))))
 
 
 def _fields(data: DonationIn, wrong: list[Problem]) -> TitleFields:

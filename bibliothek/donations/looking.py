@@ -1,4 +1,4 @@
-"""The background run: looks up what people scanned onto their piles, while they scan on.
+"""The background run: looks up what people scanned onto their piles, and fetches their pictures (pictures.py), while they scan on.
 
 Every process has a few threads for it. A book is claimed by moving its `next_try_at` to the end of a lease, so that only one
 thread of one process asks for it; of one that dies in the middle the lease ends, and another one asks. Nothing is held while
@@ -23,6 +23,7 @@ from bibliothek.catalogue.fields import Origin
 from bibliothek.catalogue.provenance import PERSON
 from bibliothek.catalogue.queries import NoSuchTitle, fields_of, title
 from bibliothek.db import Database
+from bibliothek.donations import pictures
 from bibliothek.donations.drafts import Draft, drafts_of, written, written_choices
 from bibliothek.donations.models import PileBook
 from bibliothek.lookup import actions as lookup
@@ -45,6 +46,8 @@ FIRST_AFTER_S = 1.0
 WAITING = "waiting"
 
 log = logging.getLogger(__name__)
+
+Work = Callable[[Database, Settings, Callable[[], datetime]], bool]
 
 
 class _News:
@@ -83,7 +86,11 @@ class Looking:
 
     def start(self) -> None:
         self._stop.clear()
-        self._threads = [threading.Thread(target=self._go_on, name=f"looking-{n}", daemon=True) for n in range(THREADS)]
+        works = [look_one_up] * THREADS + [pictures.fetch_one]
+        self._threads = [
+            threading.Thread(target=self._go_on, args=(work,), name=f"looking-{n}", daemon=True)
+            for n, work in enumerate(works)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -94,17 +101,17 @@ class Looking:
         for thread in self._threads:
             thread.join(timeout=1)
 
-    def _go_on(self) -> None:
+    def _go_on(self, work: Work) -> None:
         self._stop.wait(FIRST_AFTER_S)
         while not self._stop.is_set():
             seen = _news.count
-            if not self._one():
+            if not self._one(work):
                 _news.wait(seen, EVERY_S)
 
-    def _one(self) -> bool:
+    def _one(self, work: Work) -> bool:
         """Look one book up; False when none waits. A fault ends nothing but this one try: the lease brings the next."""
         try:
-            return look_one_up(self._database, self._settings, self._clock)
+            return work(self._database, self._settings, self._clock)
         except SQLAlchemyError as error:
             if not self._stop.is_set():
                 log.error("not looked up: %s", getattr(error, "orig", type(error).__name__))
@@ -173,7 +180,9 @@ def settle(db: Session, found: LookupResult, now: datetime) -> None:
         elif book.copy_id is not None:
             _fill_in(db, book, drafts[0] if drafts else None, now)
         else:
-            _show(book, drafts, found.choose)
+            _show(book, drafts, found.choose, now)
+    # Somebody fetches the pictures now.
+    soon(db)
 
 
 def _pause(tries: int, found: LookupResult) -> timedelta:
@@ -182,7 +191,7 @@ def _pause(tries: int, found: LookupResult) -> timedelta:
     return wished if found.outcome == "throttled" else max(wished, PAUSES[min(tries, len(PAUSES) - 1)])
 
 
-def _show(book: PileBook, drafts: list[Draft], choose: bool) -> None:
+def _show(book: PileBook, drafts: list[Draft], choose: bool, now: datetime) -> None:
     """The row of a book that still lies on its pile."""
     book.next_try_at = None
     if not drafts:
@@ -191,6 +200,13 @@ def _show(book: PileBook, drafts: list[Draft], choose: bool) -> None:
         book.state, book.choices = "choose", written_choices(drafts)
     else:
         book.state, book.record = "found", written(drafts[0])
+        want_picture(book, now)
+
+
+def want_picture(book: PileBook, now: datetime) -> None:
+    """Somebody or something said what it is: its picture is fetched, unless it has one or there is none."""
+    if book.picture_source is None:
+        book.picture_at = now
 
 
 # ---- Taken in before anybody knew what it is ----

@@ -63,7 +63,8 @@ class PileBook(Base):
     `state`: "looking" while nobody knows the book yet, "found" (`record`, or `title_id` where the title is here already),
     "choose" where a person must say which of `choices` it is, "missing" where no source knows it, "saved" with its copy.
     `record` and `choices` are JSON of lookup records; `outcome` is that of the last look-up. A row that was taken back keeps
-    `removed_at`.
+    `removed_at`. `picture` is the digest of the picture that it brings along, `picture_source` "own" for a photo, else who was
+    asked for one; one that is still to be asked for has `picture_at`, the moment from which on.
     """
 
     __tablename__ = "pile_book"
@@ -72,6 +73,7 @@ class PileBook(Base):
         UniqueConstraint("pile_id", "number"),
         # The background run finds what is still to be looked up.
         partial_index("ix_pile_book_looking", "next_try_at", where="state = 'looking'"),
+        partial_index("ix_pile_book_picture_at", "picture_at", where="picture_at IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -91,3 +93,6 @@ class PileBook(Base):
     shelf_id: Mapped[int | None] = mapped_column(ForeignKey("shelf.id", ondelete="SET NULL"), index=True)
     condition: Mapped[str | None]
     removed_at: Mapped[datetime | None]
+    picture: Mapped[str | None]
+    picture_source: Mapped[str | None]
+    picture_at: Mapped[datetime | None]

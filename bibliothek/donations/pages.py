@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
+from pathlib import Path
+
 import msgspec
 from litestar import Router
 from litestar.params import FromQuery
 
 from bibliothek import codes
-from bibliothek.catalogue import lines
+from bibliothek.catalogue import covers, lines
 from bibliothek.catalogue.fields import Origin, TitleFields
+from bibliothek.catalogue.pictures import MOST_BYTES
 from bibliothek.catalogue.provenance import typed_over
 from bibliothek.catalogue.rules import checked
 from bibliothek.catalogue.wording import short_title
@@ -19,9 +23,9 @@ from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.isbn import NotAnIsbn, book_isbn
 from bibliothek.problems import Invalid
 from bibliothek.web.forms import BadForm, Errors
-from bibliothek.web.routes import action, page
+from bibliothek.web.routes import errand, in_one_transaction, page
 from bibliothek.web.sign_in import Audience
-from bibliothek.web.visit import Page, Redirect, Visit
+from bibliothek.web.visit import Answer, Page, Redirect, Visit
 
 WHOEVER_DONATES = Audience.MEMBERS_AND_KIOSK
 
@@ -72,22 +76,56 @@ def _own_code_given(text: str) -> str:
 def book_form(visit: Visit, titel: FromQuery[str] = "") -> Page:
     """The empty form, for books without ISBN; `titel` is what was searched for in vain."""
     forget_cards(visit)
+    number = visit.field("nummer") or secrets.token_hex(12)
     if titel and not visit.fields and not codes.holds_card(titel):
         visit.fields = {"title": [titel[:1000]]}
-    return visit.page("donations/book.html", shelves=copies.shelves(visit.db))
+    return visit.page("donations/book.html", shelves=copies.shelves(visit.db), number=number)
 
 
-@action("/spenden/buch", WHOEVER_DONATES, again=book_form)
-def take_in(visit: Visit) -> Redirect:
+@errand("/spenden/buch", WHOEVER_DONATES, again=book_form, largest_file=MOST_BYTES)
+def take_in(visit: Visit) -> Answer:
     """The book is the library's: a title, a copy with its code, waiting for its label."""
-    book = _read_book(visit)
+    errors = Errors()
+    photo = sent_photo(visit, errors)
+    return in_one_transaction(visit, _store, photo=photo, errors=errors)
+
+
+def _store(visit: Visit, photo: str | None, errors: Errors) -> Redirect:
+    book = _read_book(visit, errors)
     taken = actions.take_in(visit.db, book.fields, book.donor, book.shelf_id, visit.now, book.origin)
+    if photo:
+        covers.give_picture(visit.db, taken.copy.title_id, photo, visit.now)
     return _thanks(visit, book.fields.title, taken.copy.code)
 
 
-def _read_book(visit: Visit) -> Book:
-    """What the form says. Raises BadForm with all errors at once."""
-    form, errors, isbn, known = visit.read(BookForm), Errors(), None, None
+def sent_photo(visit: Visit, errors: Errors) -> str | None:
+    """The digest of the photo that came with the form, or came with it before something else was wrong (`foto`).
+
+    What is wrong with it is noted in `errors`. Takes long: no session is to be open meanwhile.
+    """
+    folder, sent, photo = covers.folder_of(visit.settings), visit.files.get("picture"), None
+    with errors.at("picture"):
+        photo = _sent_before(folder, visit.field("foto"))
+    if sent:
+        errors.pop("picture", None)
+        with errors.at("picture"):
+            photo = covers.keep(folder, sent)
+    # A form that is shown again holds what was sent: no browser fills in a file anew.
+    visit.fields["foto"] = [photo or ""]
+    return photo
+
+
+def _sent_before(folder: Path, photo: str) -> str | None:
+    """Raises Invalid where it is gone: a day has passed."""
+    try:
+        return covers.kept_before(folder, photo) if photo else None
+    except covers.NoSuchPicture as no:
+        raise Invalid(_("Das Foto von vorhin ist nicht mehr da. Bitte wähle es noch einmal aus.")) from no
+
+
+def _read_book(visit: Visit, errors: Errors) -> Book:
+    """What the form says. Raises BadForm with all errors at once, those in `errors` too."""
+    form, isbn, known = visit.read(BookForm), None, None
     with errors.at("isbn"):
         isbn = typed_isbn(form.isbn) if form.isbn else None
     if isbn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,12 +17,14 @@ from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
-from bibliothek.catalogue import lines
+from bibliothek.catalogue import covers, lines
 from bibliothek.catalogue import queries as catalogue
 from bibliothek.catalogue.fields import TitleAnswer, TitleFields
+from bibliothek.catalogue.pictures import MEDIA_TYPE, MOST_BYTES
 from bibliothek.catalogue.wording import byline
 from bibliothek.copies import queries as copies
 from bibliothek.copies.models import Shelf
+from bibliothek.copies.rules import CONDITIONS, checked_condition
 from bibliothek.db import LARGEST_ID
 from bibliothek.donations import drafts, piles, shelving
 from bibliothek.donations.drafts import Draft
@@ -33,6 +35,7 @@ from bibliothek.donations.pages import (
     checked_form,
     donor_and_shelf,
     forget_cards,
+    sent_photo,
     typed_isbn,
 )
 from bibliothek.donations.piles import Owner
@@ -42,14 +45,18 @@ from bibliothek.lending.queries import availability
 from bibliothek.lookup.isbn import hyphenated
 from bibliothek.problems import NotFound
 from bibliothek.web.forms import Errors
-from bibliothek.web.routes import action, page
-from bibliothek.web.visit import Answer, Page, Visit
+from bibliothek.web.routes import action, errand, in_one_transaction, page
+from bibliothek.web.visit import Answer, File, Page, Visit
 
 # A scan that was held back longer than this by the network counts as of now.
 OLDEST_SCAN_MS = 24 * 3600 * 1000
 # How many similar titles are offered, and from how many letters on.
 SIMILAR = 5
 LETTERS = 4
+# How long a page asks for a picture that does not come.
+PATIENCE = timedelta(minutes=2)
+# The address of a picture changes with it. What lies on a pile is for nobody else.
+KEPT_BY_BROWSER = {"cache-control": "private, max-age=86400, immutable"}
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -67,7 +74,7 @@ class Row(msgspec.Struct, frozen=True):
     """A book of a pile as it is shown.
 
     `place` counts from 1 in the order scanned; `printed` is publisher, place and year; `title_id` is that of a title that is
-    here already.
+    here already; `picture` is the address of its picture, but for the size.
     """
 
     id: int
@@ -83,12 +90,15 @@ class Row(msgspec.Struct, frozen=True):
     sources: tuple[str, ...]
     title_id: int | None
     copies_here: int
+    picture: str | None
     choices: tuple[Choice, ...]
     shelf: str
     suggested: Shelf | None
     condition: str
     is_off: bool
     is_late: bool
+    is_looked_up: bool
+    awaits_picture: bool
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -126,10 +136,11 @@ def _pile_page(visit: Visit, **more: Any) -> Page:
     open_pile = piles.open_pile(visit.db, _owner(visit))
     shelves = copies.shelves(visit.db)
     books = piles.books_on(visit.db, open_pile) if open_pile else []
-    rows = _rows(visit.db, books, books, shelves)
+    rows = _rows(visit.db, books, books, shelves, visit.now)
     return visit.page(
         "donations/pile.html",
         rows=rows[::-1],
+        conditions=CONDITIONS,
         summary=_summary(books, shelves),
         shelves=shelves,
         pile=_of_all(visit, open_pile, shelves),
@@ -170,24 +181,49 @@ def _rows_page(visit: Visit, db: Session, book_ids: Collection[int]) -> Page:
     open_pile = piles.open_pile(db, _owner(visit))
     books = piles.books_on(db, open_pile) if open_pile else []
     shelves = copies.shelves(db)
-    rows = _rows(db, [book for book in books if book.id in book_ids], books, shelves)
-    return visit.page("donations/_rows.html", rows=rows, summary=_summary(books, shelves), shelves=shelves)
+    rows = _rows(db, [book for book in books if book.id in book_ids], books, shelves, visit.now)
+    return visit.page(
+        "donations/_rows.html", rows=rows, summary=_summary(books, shelves), shelves=shelves, conditions=CONDITIONS
+    )
 
 
 def _rows(
-    db: Session, wanted: Sequence[PileBook], all_books: Sequence[PileBook], shelves: Sequence[Shelf]
+    db: Session,
+    wanted: Sequence[PileBook],
+    all_books: Sequence[PileBook],
+    shelves: Sequence[Shelf],
+    now: datetime,
 ) -> list[Row]:
     places = {book.id: place for place, book in enumerate(all_books, 1)}
+    pictures = covers.pictures_of(db, [book.title_id for book in wanted if book.title_id])
     offered = titles_with(db, {book.isbn for book in wanted if book.state == "choose" and book.isbn})
     ids = {title_id for title_ids in offered.values() for title_id in title_ids}
     ids |= {book.title_id for book in wanted if book.title_id}
     here = {title.id: title for title in catalogue.title_answers(db, sorted(ids), availability(db, sorted(ids)))}
-    return [_row(book, places[book.id], here, offered.get(book.isbn or "", ()), shelves) for book in wanted]
+    return [
+        _row(
+            book,
+            places[book.id],
+            here,
+            offered.get(book.isbn or "", ()),
+            shelves,
+            pictures.get(book.title_id or 0),
+            now,
+        )
+        for book in wanted
+    ]
 
 
 def _row(
-    book: PileBook, place: int, here: dict[int, TitleAnswer], title_ids: Sequence[int], shelves: Sequence[Shelf]
+    book: PileBook,
+    place: int,
+    here: dict[int, TitleAnswer],
+    title_ids: Sequence[int],
+    shelves: Sequence[Shelf],
+    picture: str | None,
+    now: datetime,
 ) -> Row:
+    """`picture` is the digest of that of the title that is here already."""
     draft = drafts.read(book.record)
     ours = here.get(book.title_id) if book.title_id else None
     fields: TitleFields = ours or draft or TitleFields(title="")
@@ -208,12 +244,15 @@ def _row(
         sources=tuple(dict.fromkeys(draft.sources.values())) if draft and not ours else (),
         title_id=ours.id if ours else None,
         copies_here=ours.total if ours else 0,
+        picture=f"/titel/{book.title_id}/bild/{picture}" if picture else _picture_of(book) if book.picture else None,
         choices=tuple(choices),
         shelf=shelf,
         suggested=None if shelf else _suggestion(draft, shelves),
         condition=book.condition or "",
         is_off=book.removed_at is not None,
         is_late=book.state == "looking" and book.outcome is not None,
+        is_looked_up=book.outcome is not None,
+        awaits_picture=book.picture_at is not None and book.picture_at > now - PATIENCE,
     )
 
 
@@ -313,26 +352,37 @@ def similar(visit: Visit, titel: FromQuery[str] = "", title: FromQuery[str] = ""
 def new_book(visit: Visit) -> Page:
     """The form of a book without ISBN."""
     forget_cards(visit)
-    return _form(visit, "/spenden/stapel/buch", None, visit.field("nummer") or secrets.token_hex(12))
-
-
-def _form(visit: Visit, to: str, isbn: str | None, number: str) -> Page:
-    return visit.page(
-        "donations/pile_book.html", fragment="donations/_pile_form.html", to=to, shown_isbn=isbn, number=number
+    return _form(
+        visit,
+        to="/spenden/stapel/buch",
+        one_more="/spenden/stapel",
+        shown_isbn=None,
+        number=visit.field("nummer") or secrets.token_hex(12),
+        photo=None,
     )
 
 
-@action("/spenden/stapel/buch", WHOEVER_DONATES, again=new_book)
+def _form(visit: Visit, **context: Any) -> Page:
+    return visit.page("donations/pile_book.html", fragment="donations/_pile_form.html", **context)
+
+
+@errand("/spenden/stapel/buch", WHOEVER_DONATES, again=new_book, largest_file=MOST_BYTES)
 def add_book(visit: Visit) -> Answer:
-    """A book that somebody describes: its title is enough."""
-    fields = _described(visit, None)
-    book = piles.put_typed(visit.db, _owner(visit), _number(visit), fields, visit.now)
+    """A book that somebody describes: its title is enough, and a photo may come with it."""
+    errors = Errors()
+    photo = sent_photo(visit, errors)
+    return in_one_transaction(visit, _add, photo=photo, errors=errors)
+
+
+def _add(visit: Visit, photo: str | None, errors: Errors) -> Answer:
+    fields = _described(visit, None, errors)
+    book = piles.put_typed(visit.db, _owner(visit), _number(visit), fields, visit.now, photo)
     return _answer(visit, {book.id})
 
 
-def _described(visit: Visit, before: Draft | None) -> TitleFields:
-    """What the form says. Raises BadForm with all errors at once."""
-    form, errors, isbn = visit.read(BookForm), Errors(), None
+def _described(visit: Visit, before: Draft | None, errors: Errors) -> TitleFields:
+    """What the form says. Raises BadForm with all errors at once, those in `errors` too."""
+    form, isbn = visit.read(BookForm), None
     with errors.at("isbn"):
         isbn = typed_isbn(form.isbn) if form.isbn else None
     more = before.isbns[1:] if before and before.isbns[:1] == (isbn,) else ()
@@ -352,8 +402,28 @@ def edit_book(visit: Visit, book_id: FromPath[int]) -> Page:
     if visit.problem is None:
         values = lines.write_title(draft) if draft else {}
         visit.fields = {name: [value] for name, value in {**values, "isbn": book.isbn or ""}.items()}
-    shown = hyphenated(book.isbn) if book.isbn else None
-    return _form(visit, f"/spenden/stapel/{book_id}", shown, book.number)
+    return _form(
+        visit,
+        to=f"/spenden/stapel/{book_id}",
+        one_more=f"/spenden/stapel/{book_id}/wahl",
+        shown_isbn=hyphenated(book.isbn) if book.isbn else None,
+        number=book.number,
+        photo=f"{_picture_of(book)}-s" if book.picture_source == covers.OWN else None,
+    )
+
+
+def _picture_of(book: PileBook) -> str:
+    """The address of its picture, but for the size."""
+    return f"/spenden/stapel/{book.id}/bild/{book.picture}"
+
+
+@page("/spenden/stapel/{book_id:int}/bild/{name:str}", WHOEVER_DONATES)
+def picture(visit: Visit, book_id: FromPath[int], name: FromPath[str]) -> File:
+    """The picture that a book on the asker's pile brings along; `name` is its digest and a size."""
+    book = _lying(visit, book_id)
+    if not book.picture or name.partition("-")[0] != book.picture:
+        raise covers.NoSuchPicture
+    return File(covers.read_file(covers.folder_of(visit.settings), name), MEDIA_TYPE, headers=KEPT_BY_BROWSER)
 
 
 def _lying(visit: Visit, book_id: int) -> PileBook:
@@ -365,11 +435,17 @@ def _lying(visit: Visit, book_id: int) -> PileBook:
     raise piles.NoSuchBook
 
 
-@action("/spenden/stapel/{book_id:int}", WHOEVER_DONATES, again=edit_book)
+@errand("/spenden/stapel/{book_id:int}", WHOEVER_DONATES, again=edit_book, largest_file=MOST_BYTES)
 def describe_book(visit: Visit, book_id: FromPath[int]) -> Answer:
     """Somebody says what it is, and that stays."""
+    errors = Errors()
+    photo = sent_photo(visit, errors)
+    return in_one_transaction(visit, _describe, book_id=book_id, photo=photo, errors=errors)
+
+
+def _describe(visit: Visit, book_id: int, photo: str | None, errors: Errors) -> Answer:
     book = piles.book_for_change(visit.db, _owner(visit), book_id, visit.now)
-    piles.describe(visit.db, book, _described(visit, drafts.read(book.record)))
+    piles.describe(visit.db, book, _described(visit, drafts.read(book.record), errors), photo)
     return _answer(visit, {book_id})
 
 
@@ -384,7 +460,7 @@ def choose(visit: Visit, book_id: FromPath[int]) -> Answer:
         piles.choose_title(visit.db, book, _title_id(visit))
     else:
         choice = visit.field("wahl")
-        piles.choose(visit.db, book, int(choice) if choice.isdecimal() and len(choice) < 4 else -1)
+        piles.choose(visit.db, book, int(choice) if choice.isdecimal() and len(choice) < 4 else -1, visit.now)
     return _answer(visit, {book_id})
 
 
@@ -399,8 +475,8 @@ def look_up(visit: Visit, book_id: FromPath[int]) -> Answer:
 def place(visit: Visit, book_id: FromPath[int]) -> Answer:
     """The shelf and the condition of this one."""
     book = piles.book_for_change(visit.db, _owner(visit), book_id, visit.now)
-    code = visit.field("shelf")
-    piles.place(visit.db, book, copies.shelf_by(visit.db, code).id if code else None, visit.field("condition"))
+    code, condition = visit.field("shelf"), checked_condition(visit.field("condition"))
+    piles.place(visit.db, book, copies.shelf_by(visit.db, code).id if code else None, condition)
     return _answer(visit, {book_id})
 
 
@@ -467,10 +543,11 @@ def taken_in(visit: Visit, pile_id: FromPath[int]) -> Page:
     titles = {title.id: title for title in catalogue.title_answers(visit.db, ids, availability(visit.db, ids))}
     open_pile = piles.open_pile(visit.db, _owner(visit))
     left = [book for book in piles.books_on(visit.db, open_pile) if book.removed_at is None] if open_pile else []
+    pictures = covers.pictures_of(visit.db, ids)
     shown = [(book, titles[book.title_id]) for book in books if book.title_id in titles]
     return visit.page(
         "donations/taken_in.html",
-        books=[(book, title, byline(title.contributors)) for book, title in shown],
+        books=[(book, title, byline(title.contributors), pictures.get(title.id)) for book, title in shown],
         count=len(books),
         left=len(left),
         unlabelled=copies.count_unlabelled(visit.db) if visit.asker.is_librarian else 0,
@@ -487,6 +564,7 @@ router = Router(
         new_book,
         add_book,
         edit_book,
+        picture,
         describe_book,
         choose,
         look_up,

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Select, delete, exists, select, update
 from sqlalchemy.orm import Session
 
+from bibliothek.catalogue import covers
 from bibliothek.catalogue.actions import add_title
 from bibliothek.catalogue.fields import TitleFields
 from bibliothek.catalogue.queries import title, titles_by_isbn
@@ -21,14 +22,13 @@ from bibliothek.copies.actions import add_copy
 from bibliothek.db import has_many_writers
 from bibliothek.donations import drafts
 from bibliothek.donations.actions import Donor, donation_from
-from bibliothek.donations.looking import of_nobody, soon, unnamed, when_to_look
+from bibliothek.donations.looking import of_nobody, soon, unnamed, want_picture, when_to_look
 from bibliothek.donations.models import DonatedCopy, Pile, PileBook
 from bibliothek.donations.queries import same_title
 from bibliothek.i18n import _
 from bibliothek.library.queries import library_for_change
 from bibliothek.problems import Invalid, NotFound
 
-CONDITIONS = ("new", "good", "worn", "damaged")
 LONGEST_NUMBER = 100
 # How long it is known who scanned what: long enough for a scan that the network held back, and for the page of thanks.
 KEPT = timedelta(days=1)
@@ -106,6 +106,11 @@ def came_in(db: Session, owner: Owner, pile_id: int) -> Sequence[PileBook]:
     return db.scalars(query.order_by(PileBook.id)).all()
 
 
+def pictures_kept(db: Session) -> set[str]:
+    """The digests of the pictures that books on piles bring along."""
+    return {digest for digest in db.scalars(select(PileBook.picture).distinct()) if digest}
+
+
 def is_ready(book: PileBook) -> bool:
     """Whether it can be taken in: somebody or something said which book it is."""
     return book.state == "found" and book.removed_at is None and bool(book.title_id or book.record)
@@ -164,10 +169,13 @@ def put_known(db: Session, owner: Owner, number: str, title_id: int, now: dateti
     return _put(db, owner, book, now)
 
 
-def put_typed(db: Session, owner: Owner, number: str, fields: TitleFields, now: datetime) -> PileBook:
-    """A book that a person described; `fields` have been checked."""
+def put_typed(
+    db: Session, owner: Owner, number: str, fields: TitleFields, now: datetime, photo: str | None = None
+) -> PileBook:
+    """A book that a person described; `fields` have been checked, `photo` comes from `covers.keep`."""
     book = PileBook(number=number, isbn=(*fields.isbns, None)[0], scanned_at=now, state="found")
     book.record = drafts.written(drafts.typed(fields, None))
+    _has_photo(book, photo)
     return _put(db, owner, book, now)
 
 
@@ -199,27 +207,44 @@ def book_for_change(db: Session, owner: Owner, book_id: int, now: datetime) -> P
     return book
 
 
-def describe(db: Session, book: PileBook, fields: TitleFields) -> None:
-    """A person says what it is, and that stays; `fields` have been checked."""
+def describe(db: Session, book: PileBook, fields: TitleFields, photo: str | None = None) -> None:
+    """A person says what it is, and that stays; `fields` have been checked, `photo` comes from `covers.keep`."""
+    if book.isbn != (*fields.isbns, None)[0]:
+        _forget_fetched(book)
+    _has_photo(book, photo)
     book.record = drafts.written(drafts.typed(fields, drafts.read(book.record)))
     book.isbn = (*fields.isbns, None)[0]
     _is_found(book)
     db.flush()
 
 
-def choose(db: Session, book: PileBook, choice: int) -> None:
+def _has_photo(book: PileBook, photo: str | None) -> None:
+    if photo:
+        book.picture, book.picture_source, book.picture_at = photo, covers.OWN, None
+
+
+def _forget_fetched(book: PileBook) -> None:
+    """It is another book than the one that a picture was fetched for; a photo shows the book itself, whatever it is called."""
+    if book.picture_source != covers.OWN:
+        book.picture, book.picture_source, book.picture_at = None, None, None
+
+
+def choose(db: Session, book: PileBook, choice: int, now: datetime) -> None:
     """It is this one of the records that were found under its ISBN. Raises NoSuchChoice."""
     offered = drafts.read_choices(book.choices)
     if not 0 <= choice < len(offered):
         raise NoSuchChoice
     book.record = drafts.written(offered[choice])
     _is_found(book)
+    want_picture(book, now)
+    soon(db)
     db.flush()
 
 
 def choose_title(db: Session, book: PileBook, title_id: int) -> None:
     """It is one more copy of a title that is here. Raises NoSuchTitle."""
     book.record = None
+    _forget_fetched(book)
     _is_found(book, title(db, title_id).id)
     db.flush()
 
@@ -233,15 +258,15 @@ def look_up_again(db: Session, book: PileBook, now: datetime) -> None:
     if book.isbn is None:
         raise NoSuchChoice
     book.state, book.title_id, book.record, book.choices = "looking", None, None, None
+    _forget_fetched(book)
     book.next_try_at = when_to_look(db, book.isbn, now) if book.outcome is None else now
     soon(db)
     db.flush()
 
 
 def place(db: Session, book: PileBook, shelf_id: int | None, condition: str | None) -> None:
-    """Where this one goes, if not where the others go, and what it looks like."""
-    book.shelf_id = shelf_id
-    book.condition = condition if condition in CONDITIONS else None
+    """Where this one goes, if not where the others go, and what it looks like; see `copies.rules.checked_condition`."""
+    book.shelf_id, book.condition = shelf_id, condition
     db.flush()
 
 
@@ -294,8 +319,15 @@ def _take_one_in(db: Session, book: PileBook, pile: Pile, donation_id: int, now:
     book.title_id = book.title_id or _title_of(db, book, now)
     copy = add_copy(db, book.title_id, book.shelf_id or pile.shelf_id, now)
     copy.condition = book.condition
+    if book.picture:
+        covers.give_picture(db, book.title_id, book.picture, now, book.picture_source or covers.OWN)
+    elif book.picture_source:
+        draft = drafts.read(book.record)
+        covers.has_none(db, book.title_id, draft.cover_id if draft else None)
     db.add(DonatedCopy(copy_id=copy.id, donation_id=donation_id))
     book.copy_id = copy.id
+    # Its title is asked for instead.
+    book.picture_at = None
     # What is still being looked up waits on as it is, now for its title.
     if book.state == "found":
         book.state = "saved"

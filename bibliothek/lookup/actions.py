@@ -6,11 +6,12 @@ The readers of the sources' formats are imported at the first look-up: most star
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -30,8 +31,11 @@ log = logging.getLogger(__name__)
 KEPT = {"found": timedelta(days=180), "not_found": timedelta(days=7)}
 
 
-def find(database: Database, settings: Settings, isbn13: str, now: datetime) -> LookupResult:
+def find(database: Database, settings: Settings, isbn13: str, now: datetime, *, fresh: bool = False) -> LookupResult:
     """What is known about an ISBN; asks only sources whose answer is not stored and could matter. Takes at most 8 seconds.
+
+    With `fresh` they are asked all the same. A stored answer is replaced only by a new one: of a source that is away it goes on
+    counting, while `sources` of the result says that the source is away.
 
     Holds no session while it waits. Raises NotAnIsbn for placeholders.
     """
@@ -40,12 +44,23 @@ def find(database: Database, settings: Settings, isbn13: str, now: datetime) -> 
     with database.reading() as db:
         stored = fresh_answers(db, isbn13, now)
     late = partial(_keep_late, database, isbn13)
-    found = look_up(isbn13, sources_from(settings), now=now, known=stored, late=late)
-    fresh = [answer for answer in found.answers if answer not in stored]
-    if any(_is_kept(answer) for answer in fresh):
+    found = look_up(isbn13, sources_from(settings), now=now, known=() if fresh else stored, late=late)
+    new = [answer for answer in found.answers if answer not in stored]
+    if any(_is_kept(answer) for answer in new):
         with database.writing() as db:
-            keep(db, isbn13, fresh)
-    return found
+            keep(db, isbn13, new)
+    return _with_stored(found, stored) if fresh else found
+
+
+def _with_stored(found: LookupResult, stored: Sequence[SourceAnswer]) -> LookupResult:
+    """What came now, and what is stored of sources that said nothing now."""
+    from bibliothek.lookup.ask import lead_order
+    from bibliothek.lookup.merge import put_together
+
+    came = {answer.source: answer for answer in (*stored, *filter(_is_kept, found.answers))}
+    names = {*came, *(name for name, _outcome in found.sources)}
+    result = put_together(found.isbn, lead_order(found.isbn, list(names)), came.values())
+    return msgspec.structs.replace(result, sources=found.sources, answers=found.answers, retry_after=found.retry_after)
 
 
 def fresh_answers(db: Session, isbn13: str, now: datetime) -> list[SourceAnswer]:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from sqlalchemy import select, update
@@ -33,6 +34,9 @@ LEASE = timedelta(minutes=2)
 # How long until the next try when the service is away; after the last one we give up.
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 ACCEPT = ("image/jpeg", "image/png", "image/webp")
+# Most pictures of Open Library lie at the Internet Archive, to which it belongs, and its covers service only leads there: to
+# archive.org, and from there to whichever of its machines holds the file (ia800505.us.archive.org and the like).
+LEADS_TO = {"covers.openlibrary.org": "archive.org"}
 # Not at once after the start: the first page comes first.
 FIRST_AFTER_S = 10.0
 EVERY_S = 10.0
@@ -63,8 +67,16 @@ class Got(msgspec.Struct, frozen=True):
 class CoverRounds:
     """A background thread of the server: fetches what waits, where that is switched on, and removes what no title shows."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        named_elsewhere: Callable[[Session], set[str]] | None = None,
+    ) -> None:
+        """`named_elsewhere` is that of `catalogue.covers.tidy`."""
         self._database, self._settings, self._clock = database, settings, clock
+        self._named_elsewhere = named_elsewhere
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._tidied_at: float | None = None
@@ -100,13 +112,13 @@ class CoverRounds:
             return
         self._tidied_at = monotonic()
         with self._database.reading() as db:
-            tidy(db, folder_of(self._settings))
+            tidy(db, folder_of(self._settings), named_elsewhere=self._named_elsewhere)
 
 
 def fetch_one(database: Database, settings: Settings, clock: Callable[[], datetime]) -> bool:
     """Fetch the picture that waits longest; False when none waits, or none may be asked for now."""
-    url, now = settings.covers_url, clock()
-    if url is None or politeness_of(url).breaker.rest(now):
+    now = clock()
+    if not may_ask(settings, now):
         return False
     with database.reading() as db:
         if _next(db, now) is None:
@@ -115,10 +127,7 @@ def fetch_one(database: Database, settings: Settings, clock: Callable[[], dateti
         wanted = claim(db, now)
     if wanted is None:
         return True
-    got = _ask(url, settings, wanted, now)
-    digest = None
-    if got.outcome == "picture":
-        got, digest = _kept(folder_of(settings), got)
+    got, digest = get(settings, wanted.reference, wanted.isbn, now)
     if got.outcome != "picture":
         log.info("no picture for title %s: %s", wanted.title_id, got.reason)
     with database.writing() as db:
@@ -168,14 +177,25 @@ def _next_try(tries: int, retry_after: int | None, now: datetime) -> datetime | 
 # ---- Asking ----
 
 
-def _ask(url: str, settings: Settings, wanted: Wanted, now: datetime) -> Got:
-    reference = wanted.reference
+def may_ask(settings: Settings, now: datetime) -> bool:
+    """Whether pictures are fetched at all, and the service is not left alone just now."""
+    return settings.covers_url is not None and not politeness_of(settings.covers_url).breaker.rest(now)
+
+
+def get(settings: Settings, reference: str | None, isbn: str | None, now: datetime) -> tuple[Got, str | None]:
+    """Ask for the picture with this number at Open Library, or of the book with this ISBN; with its digest where it is kept here
+    now. Takes long: no session is to be open meanwhile."""
+    got = _ask(settings, reference, isbn, now)
+    return _kept(folder_of(settings), got) if got.outcome == "picture" else (got, None)
+
+
+def _ask(settings: Settings, reference: str | None, isbn: str | None, now: datetime) -> Got:
     if reference is None:
-        found = _number_of(settings, wanted.isbn, now)
+        found = _number_of(settings, isbn, now)
         if found.outcome != "picture":
             return found
         reference = found.reference
-    answer = _picture(f"{url}/b/id/{reference}-L.jpg", settings, now)
+    answer = _picture(f"{settings.covers_url}/b/id/{reference}-L.jpg", settings, now)
     return msgspec.structs.replace(answer, reference=reference)
 
 
@@ -201,7 +221,14 @@ def _picture(address: str, settings: Settings, now: datetime) -> Got:
     with politeness.turn(deadline) as ours:
         if not ours:
             return Got("trouble", reason="no turn in time")
-        answer = fetch(address, {"default": "false"}, accept=ACCEPT, agent=agent, deadline=deadline)
+        answer = fetch(
+            address,
+            {"default": "false"},
+            accept=ACCEPT,
+            agent=agent,
+            deadline=deadline,
+            leads_to=LEADS_TO.get(urlsplit(settings.covers_url).hostname or ""),
+        )
     if answer.trouble and (answer.status is None or answer.status >= 400):
         politeness.breaker.fail(answer.trouble, answer.retry_after, now, now)
     else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import wait
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -81,16 +81,18 @@ def fetch(
     timeout: float = TIMEOUT_S,
     slow_at: float | None = None,
     slow: Callable[[], None] | None = None,
+    leads_to: str | None = None,
 ) -> Answer:
     """GET `url`, done with by `deadline` (of `time.monotonic`) whatever happens.
 
     `accept` are the media types that count as an answer. At most 2 MB are read, before and after unpacking; redirects are
-    followed only within the host. `slow` is called once where there is no answer by `slow_at`.
+    followed only within the host, and by https to the domain `leads_to` and all names below it, where one is given. `slow` is
+    called once where there is no answer by `slow_at`.
     """
     left = deadline - monotonic()
     if left <= 0:
         return Answer(trouble="unavailable", reason="no time left", asked=False)
-    work = _within(left, url, dict(params), accept, agent, timeout)
+    work = _within(left, _get(url, dict(params), accept, agent, timeout, leads_to))
     future = asyncio.run_coroutine_threadsafe(work, _loop())
     if slow and slow_at and not wait([future], max(0.0, slow_at - monotonic())).done:
         slow()
@@ -127,23 +129,24 @@ def _client() -> httpx.AsyncClient:
     return httpx.AsyncClient(limits=limits, follow_redirects=False, mounts=loopback, cookies=no_cookies)
 
 
-async def _within(
-    seconds: float, url: str, params: dict[str, str], accept: tuple[str, ...], agent: str, timeout: float
-) -> Answer:
+async def _within(seconds: float, work: Coroutine[None, None, Answer]) -> Answer:
     import httpx
 
     try:
         async with asyncio.timeout(seconds):
-            return await _get(httpx.URL(url, params=params), accept, agent, timeout)
+            return await work
     except TimeoutError:
         return Answer(trouble="unavailable", reason="deadline passed")
     except (httpx.HTTPError, httpx.InvalidURL, zlib.error, UnicodeError) as error:
         return Answer(trouble="unavailable", reason=f"{type(error).__name__}: {error}"[:200])
 
 
-async def _get(url: httpx.URL, accept: tuple[str, ...], agent: str, timeout: float) -> Answer:
+async def _get(
+    address: str, params: dict[str, str], accept: tuple[str, ...], agent: str, timeout: float, leads_to: str | None
+) -> Answer:
     import httpx
 
+    url = httpx.URL(address, params=params)
     # gzip only, because its unpacking can be stopped in time.
     headers = {"User-Agent": agent, "Accept": ", ".join(accept), "Accept-Encoding": "gzip"}
     for _hop in range(MOST_REDIRECTS + 1):
@@ -154,7 +157,7 @@ async def _get(url: httpx.URL, accept: tuple[str, ...], agent: str, timeout: flo
             if not response.has_redirect_location:
                 return await _read(response, accept)
             target = url.join(response.headers["location"])
-            if not _same_host(url, target):
+            if target.userinfo or not (_same_host(url, target) or _is_below(leads_to, target)):
                 return Answer(response.status_code, trouble="unavailable", reason=f"redirect to {target.host}"[:200])
             url = target
         finally:
@@ -168,6 +171,14 @@ def _same_host(url: httpx.URL, target: httpx.URL) -> bool:
         return False
     upgrade = (url.scheme, target.scheme) == ("http", "https") and url.port is None and target.port is None
     return upgrade or (target.scheme, target.port) == (url.scheme, url.port)
+
+
+def _is_below(domain: str | None, target: httpx.URL) -> bool:
+    """A server of this domain, at the usual port, by https: its certificate proves that it is one, whatever address its name has
+    just now. No address of this machine or its network can pass for it."""
+    if domain is None or target.scheme != "https" or target.port is not None:
+        return False
+    return target.host == domain or target.host.endswith(f".{domain}")
 
 
 async def _read(response: httpx.Response, accept: tuple[str, ...]) -> Answer:

@@ -188,6 +188,8 @@ def hyphenated(isbn13: str) -> str:
 
 # Hyphens, dashes, the minus and the soft hyphen; then what cannot be seen at all.
 _DASHES = re.compile("[\u00ad\u2010-\u2015\u2212\ufe58\ufe63]")
+# The hyphen of a scanner that is set to an American keyboard where the keyboard is German.
+_SHARP_S = re.compile(r"(?<=\d)ß(?=[\dXx])")
 _UNSEEN = re.compile("[\u200b-\u200f\u2060\ufeff]")
 # "ISBN-13:" is a label; the 10 or 13 in it must not be swallowed where it is the number that begins.
 _LABEL = re.compile(r"E?-?ISBN(?:[- ]?1[03](?=[:.\s]))?")
@@ -203,7 +205,7 @@ _WHOLE = re.compile(r"[\dX]+")
 def _clean(text: str) -> str:
     """Upper case, one kind of hyphen and of digits, without labels, scanner prefix and the `.0` of spreadsheets."""
     clean = _DASHES.sub("-", _UNSEEN.sub("", unicodedata.normalize("NFKC", text[:_LONGEST])))
-    clean = AIM_PREFIX.sub("", clean.strip()).upper()
+    clean = AIM_PREFIX.sub("", _SHARP_S.sub("-", clean.strip())).upper()
     return re.sub(r"(?<=\d)[.,]0+$", "", _LABEL.sub(" ", clean)).strip()
 
 

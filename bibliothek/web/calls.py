@@ -13,7 +13,7 @@ import hmac
 import inspect
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -38,10 +38,6 @@ from bibliothek.web.sign_in import NOBODY, Asker, Audience, bearer_token, requir
 from bibliothek.web.visit import Kit
 
 AnyRequest = Request[Any, Any, Any]
-
-# SQLite has one writer at a time. Programs that write stand in line for one thread, instead of in eight that get in each
-# other's way: with 16 clients a third more loans a second, and the slowest in half the time.
-WRITER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
 
 # In seconds. Longer than a look-up (8) takes: whoever still has the key then was killed, or has sent many mails.
 LONGEST_WAIT = 10.0
@@ -125,6 +121,9 @@ _MEMBERS = ("type", "title", "status", "detail", "code")
 Handler = Callable[..., Any]
 Show = Callable[[Call, dict[str, Any]], Any]
 Asks = Callable[..., bool]
+Work = Callable[[], Response[Any]]
+# Where work is done: in which threads.
+Place = Callable[[Work], Awaitable[Response[Any]]]
 
 
 def read_call(
@@ -144,8 +143,8 @@ def read_call(
     def decorate(fn: Handler) -> HTTPRouteHandler:
         serve = partial(_ask if errand or outside else _read, fn, audience)
         returns = get_type_hints(fn, include_extras=True)["return"]
-        executor = OUTSIDE if outside else ERRANDS if errand else None
-        handler = _handler(fn, serve, returns, 1, lambda _request, _given: executor)
+        place: Place = partial(_in_threads, OUTSIDE if outside else ERRANDS) if errand or outside else sync_to_thread
+        handler = _handler(fn, serve, returns, 1, lambda _request, _given: place)
         return get(
             path,
             opt={"audience": audience},
@@ -179,7 +178,7 @@ def write_call(
     def decorate(fn: Handler) -> HTTPRouteHandler:
         returns = get_type_hints(show, include_extras=True)["return"]
         serve = partial(_write, fn, show, ask, asks, audience)
-        handler = _handler(fn, serve, returns, 2 if ask else 1, partial(_executor_of_write, ask, asks))
+        handler = _handler(fn, serve, returns, 2 if ask else 1, partial(_place_of_write, ask, asks))
         decorator: Any = {"POST": post, "DELETE": delete}[method]
         made: HTTPRouteHandler = decorator(
             path,
@@ -199,13 +198,16 @@ def _has_to_ask(ask: Handler | None, asks: Asks | None, given: dict[str, Any]) -
     return ask is not None and (asks is None or asks(**given))
 
 
-def _executor_of_write(
-    ask: Handler | None, asks: Asks | None, request: AnyRequest, given: dict[str, Any]
-) -> ThreadPoolExecutor | None:
+def _place_of_write(ask: Handler | None, asks: Asks | None, request: AnyRequest, given: dict[str, Any]) -> Place:
     if _has_to_ask(ask, asks, given):
-        return OUTSIDE
+        return partial(_in_threads, OUTSIDE)
     kit: Kit = request.app.state.kit
-    return WRITER if kit.database.is_sqlite else None
+    return partial(kit.line.stand, kit.database) if kit.database.is_sqlite else sync_to_thread
+
+
+async def _in_threads(executor: ThreadPoolExecutor, work: Work) -> Response[Any]:
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)
 
 
 def _tags(path: str) -> list[str]:
@@ -217,7 +219,7 @@ def _handler(
     serve: Callable[..., Response[Any]],
     returns: Any,
     own: int,
-    executor_for: Callable[[AnyRequest, dict[str, Any]], ThreadPoolExecutor | None],
+    place_for: Callable[[AnyRequest, dict[str, Any]], Place],
 ) -> Handler:
     """An async function with `fn`'s parameters, less its first `own`, that serves in a worker thread."""
     parameters = list(inspect.signature(fn).parameters.values())[own:]
@@ -226,10 +228,7 @@ def _handler(
     async def handler(request: AnyRequest, **given: Any) -> Response[Any]:
         body = b"" if request.method == "GET" else await request.body()
         work = partial(serve, request, body, given)
-        executor = executor_for(request, given)
-        if executor is None:
-            return await sync_to_thread(work)
-        return await _in_turn(executor, work)
+        return await _once_free(place_for(request, given), work)
 
     handler.__name__ = handler.__qualname__ = fn.__name__
     handler.__doc__ = fn.__doc__
@@ -242,17 +241,16 @@ def _handler(
     return handler
 
 
-async def _in_turn(executor: ThreadPoolExecutor, work: Callable[[], Response[Any]]) -> Response[Any]:
-    """Do `work` in one of the executor's threads.
+async def _once_free(place: Place, work: Work) -> Response[Any]:
+    """Have `work` done at its place.
 
     While another request has its key, it waits without holding a thread: eight that wait for what was killed would otherwise
     keep everybody from donating.
     """
     give_up_at = time.monotonic() + LONGEST_WAIT
     while True:
-        context = contextvars.copy_context()
         try:
-            return await asyncio.get_running_loop().run_in_executor(executor, context.run, work)
+            return await place(work)
         except KeyHeld:
             if time.monotonic() >= give_up_at:
                 raise

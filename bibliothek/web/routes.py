@@ -230,11 +230,17 @@ def _write(
     if refusal:
         return respond(visit, refusal)
     try:
-        with visit.kit.database.writing() as db:
-            answer = _once(visit, db) or _first(fn, visit, db, given)
+        answer = in_one_transaction(visit, fn, **given)
     except Problem as problem:
         answer = _again(again, visit, problem, given)
     return respond(visit, answer)
+
+
+def in_one_transaction(visit: Visit, fn: Handler, **given: Any) -> Answer:
+    """`fn(visit, **given)` in one transaction, and once, however often its form is sent: for an errand that has made something
+    ready before, and is an action from there on."""
+    with visit.kit.database.writing() as db:
+        return _once(visit, db) or _first(fn, visit, db, given)
 
 
 def _once_key(visit: Visit) -> once.Key | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,14 @@ class CompiledTemplates(jinja2.FileSystemBytecodeCache):
             super().dump_bytecode(bucket)
 
 
+class Environment(jinja2.Environment):
+    """All templates share one map of globals, because none is ever given some of its own: with a chain of maps for each, a
+    page spends a thirtieth of its time on comparing them at every import."""
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        return super().make_globals(d) if d else self.globals
+
+
 class Templates:
     """Renders pages, fragments and mails."""
 
@@ -63,7 +71,7 @@ class Templates:
         sources = folder("templates")
         self._static = folder("static")
         self._fingerprints: dict[str, str] = {}
-        self.environment = jinja2.Environment(
+        self.environment = Environment(
             loader=jinja2.FileSystemLoader(sources),
             bytecode_cache=CompiledTemplates(sources / "__pycache__"),
             # Mails come as .txt, too: there the text stays as it is.

@@ -19,6 +19,7 @@ from bibliothek.problems import Problem
 from bibliothek.settings import Settings
 from bibliothek.web import sign_in
 from bibliothek.web.forms import read_form
+from bibliothek.web.line import Line
 from bibliothek.web.origin import https_is_missing, own_origin
 from bibliothek.web.sign_in import NOBODY, Asker
 from bibliothek.web.templates import Templates
@@ -49,6 +50,7 @@ class Kit(msgspec.Struct, frozen=True, kw_only=True):
     token_asks: Callable[[Session, str], Asker | None]
     library_of: Callable[[Session], HasName]
     has_admin: Callable[[Session], bool]
+    line: Line = msgspec.field(default_factory=Line)
     # Facts that are asked for once and then stay true.
     known: dict[str, bool] = msgspec.field(default_factory=dict)
 

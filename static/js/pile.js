@@ -11,17 +11,21 @@
   const book = document.getElementById("pile-form-here");
   const sound = document.getElementById("pile-sound");
   const all = document.getElementById("pile-all");
+  const more = document.getElementById("pile-more");
   const KEPT = `stapel-${form.dataset.owner}`;
   const FIRST_LOOK_MS = 400;
   const LAST_LOOK_MS = 5000;
   const LATE_LOOK_MS = 20000;
+  // Nobody lays a second copy under the scanner as quickly as that; a scanner that reads twice does.
+  const SAME_SCAN_MS = 1000;
+  const QUESTION_MS = 15000;
   // A scanner types a key every 2 to 30 ms; nobody types thirteen digits like that.
   const SCANNER_KEY_MS = 100;
 
   // ---- Scans ----
 
   const line = window.scanning.line(say, arrived);
-  window.scanning.field(input, scanned);
+  window.scanning.field(input, scanned, { sameMs: SAME_SCAN_MS, again });
   let unsent = kept();
 
   function say(state) {
@@ -47,7 +51,7 @@
 
   // The code of a member card is a secret: only what looks like an ISBN is shown and kept before the server has read it.
   function isNumber(text) {
-    const bare = text.replace(/isbn|\]e0/gi, "").replace(/x$/i, "0");
+    const bare = text.replace(/isbn|[\]+]e0/gi, "").replace(/x$/i, "0");
     return (bare.match(/\d/g)?.length ?? 0) >= 8 && !/[a-z]/i.test(bare);
   }
 
@@ -60,6 +64,30 @@
     }
     line.add(form.action, scan);
   }
+
+  // What was read again at once counts as one book, and nothing counts silently: were there more, a press adds them.
+  const twice = { text: "", count: 0, timer: 0 };
+
+  function again(text) {
+    if (!isNumber(text)) return;
+    twice.count = twice.text === text ? twice.count + 1 : 1;
+    twice.text = text;
+    more.querySelector("button").textContent = twice.count === 1 ? more.dataset.one : more.dataset.many.replace("{n}", twice.count);
+    more.hidden = false;
+    clearTimeout(twice.timer);
+    twice.timer = setTimeout(noMore, QUESTION_MS);
+  }
+
+  function noMore() {
+    Object.assign(twice, { text: "", count: 0 });
+    more.hidden = true;
+  }
+
+  more.querySelector("button").addEventListener("click", () => {
+    for (let n = 0; n < twice.count; n += 1) scanned(twice.text);
+    noMore();
+    input.focus({ preventScroll: true });
+  });
 
   function show(scan) {
     const row = fresh.content.cloneNode(true).querySelector("li");
@@ -84,8 +112,8 @@
 
   // ---- Rows ----
 
-  // Puts the rows of an answer where they belong, and says how far the pile is.
-  function land(html) {
+  // Puts the rows of an answer where they belong, and says how far the pile is. `place` is told to by whom they were asked for.
+  function land(html, place = putRow) {
     const answer = document.createElement("template");
     answer.innerHTML = html;
     const came = [...answer.content.querySelectorAll("li[data-number]")];
@@ -96,15 +124,27 @@
     return came;
   }
 
-  function place(row) {
-    const before = list.querySelector(`[data-number="${CSS.escape(row.dataset.number)}"]`);
+  const rowLike = (row) => list.querySelector(`[data-number="${CSS.escape(row.dataset.number)}"]`);
+
+  function putRow(row) {
+    const before = rowLike(row);
     if (before?.outerHTML === row.outerHTML) return;
     if (before?.dataset.state !== row.dataset.state) signal(row);
     if (before) before.replaceWith(row);
     else list.prepend(row);
   }
 
-  // ---- What is still being looked up ----
+  // Where only the picture is new the rest stays as it is: somebody may just be choosing a shelf there.
+  function putNews(row) {
+    const before = rowLike(row);
+    if (before?.dataset.state !== row.dataset.state || row.dataset.state === "looking") return putRow(row);
+    before.querySelector(".pile__cover")?.replaceWith(row.querySelector(".pile__cover") ?? "");
+    before.toggleAttribute("data-awaits", "awaits" in row.dataset);
+  }
+
+  // ---- What is still being looked up, and pictures that are still to come ----
+
+  const UNDER_WAY = '[data-row]:is([data-state="looking"], [data-awaits]):not([data-off])';
 
   let timer = 0;
   let wait = FIRST_LOOK_MS;
@@ -116,7 +156,7 @@
 
   function look() {
     clearTimeout(timer);
-    const rows = [...list.querySelectorAll('[data-row][data-state="looking"]:not([data-off])')];
+    const rows = [...list.querySelectorAll(UNDER_WAY)];
     if (!rows.length) return;
     const pause = rows.every((row) => "late" in row.dataset) ? LATE_LOOK_MS : wait;
     timer = setTimeout(() => ask(rows.map((row) => row.dataset.row)), pause);
@@ -126,9 +166,9 @@
     wait = Math.min(wait * 1.4, LAST_LOOK_MS);
     try {
       const response = await fetch(`/spenden/zeilen?zeilen=${ids.join()}`, { headers: { "HX-Request": "true" } });
-      const waiting = list.querySelectorAll('[data-state="looking"]').length;
-      if (response.ok && !response.redirected) land(await response.text());
-      if (list.querySelectorAll('[data-state="looking"]').length !== waiting) wait = FIRST_LOOK_MS;
+      const waiting = list.querySelectorAll(UNDER_WAY).length;
+      if (response.ok && !response.redirected) land(await response.text(), putNews);
+      if (list.querySelectorAll(UNDER_WAY).length !== waiting) wait = FIRST_LOOK_MS;
     } catch {
       // The next try comes by itself.
     }
@@ -138,9 +178,11 @@
   // ---- Buttons ----
 
   async function send(pressed, button) {
-    const fields = new URLSearchParams(new FormData(pressed, button));
+    const fields = new FormData(pressed, button);
+    // A photo goes as a file; everything else as small as can be.
+    const body = pressed.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
     try {
-      const response = await fetch(pressed.action, { method: "POST", headers: { "HX-Request": "true" }, body: fields });
+      const response = await fetch(pressed.action, { method: "POST", headers: { "HX-Request": "true" }, body });
       const elsewhere = response.headers.get("HX-Redirect");
       if (elsewhere) location.assign(elsewhere);
       else return { ok: response.ok, html: await response.text() };
@@ -221,7 +263,17 @@
     if (answer.ok) {
       land(answer.html);
       closeForm();
-    } else openForm(answer.html);
+    } else if (answer.html.includes('id="pile-form"')) openForm(answer.html);
+    else {
+      // Not even read, as a file that is far too large: what was typed stays.
+      const said = document.createElement("template");
+      said.innerHTML = answer.html;
+      book.querySelector(".pile__refused")?.remove();
+      const refused = Object.assign(document.createElement("div"), { className: "pile__refused" });
+      refused.append(said.content);
+      event.target.append(refused);
+      refused.scrollIntoView({ block: "nearest" });
+    }
   });
 
   // A scan into the form of a book is the next book, not a part of its title.

@@ -81,8 +81,9 @@
     };
   }
 
-  // Calls `scanned(text)` for everything that is typed into `input` and ended by Enter, or by Tab if a scanner typed it.
-  function field(input, scanned) {
+  // Calls `scanned(text)` for everything that is typed into `input` and ended by Enter, or by Tab if a scanner typed it. The same
+  // text within `sameMs` is one scan: then `again(text)` is called instead.
+  function field(input, scanned, { sameMs = SAME_SCAN_MS, again = () => {} } = {}) {
     let last = { text: "", at: 0 };
     let firstKey = 0;
 
@@ -91,9 +92,9 @@
       input.value = "";
       if (!text) return;
       const now = Date.now();
-      const same = text.toUpperCase() === last.text && now - last.at < SAME_SCAN_MS;
+      const same = text.toUpperCase() === last.text && now - last.at < sameMs;
       last = { text: text.toUpperCase(), at: now };
-      if (!same) scanned(text);
+      (same ? again : scanned)(text);
     }
 
     input.form.addEventListener("submit", (event) => {

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import isbnlib
 import pytest
@@ -17,12 +18,14 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import select
 
 from bibliothek.app import create_app
+from bibliothek.catalogue import covers
 from bibliothek.copies.models import Copy
 from bibliothek.donations.models import Donation, PileBook
 from bibliothek.kiosk import actions as kiosk
 from bibliothek.members import actions as members
 from tests import make
 from tests.browser.conftest import PageAt, RunningClock, Server, running
+from tests.catalogue import drawn
 from tests.conftest import Library
 from tests.lookup.stand_in import StandIn
 
@@ -88,7 +91,7 @@ def page(page_at: PageAt, member: dict[str, str]) -> Page:
 
 
 # What a scanner does: all keys within a few milliseconds, to whatever has the focus.
-SCAN = """([text, enters]) => {
+SCAN = """([text, enters, end]) => {
   for (const key of text) {
     const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
     const field = document.activeElement;
@@ -96,8 +99,8 @@ SCAN = """([text, enters]) => {
   }
   for (let n = 0; n < enters; n += 1) {
     const field = document.activeElement;
-    const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
-    if (field.dispatchEvent(enter)) field.form?.requestSubmit();
+    const last = new KeyboardEvent("keydown", { key: end, bubbles: true, cancelable: true });
+    if (field.dispatchEvent(last) && end === "Enter") field.form?.requestSubmit();
   }
 }"""
 
@@ -113,8 +116,8 @@ WATCH = """() => {
 }"""
 
 
-def scan(page: Page, text: str, enters: int = 1) -> None:
-    page.evaluate(SCAN, [text, enters])
+def scan(page: Page, text: str, enters: int = 1, end: str = "Enter") -> None:
+    page.evaluate(SCAN, [text, enters, end])
 
 
 def states(page: Page) -> list[tuple[str, str]]:
@@ -191,6 +194,79 @@ def test_an_enter_too_many_is_one_scan_and_five_slow_ones_are_five_books(page: P
     page.clock.resume()
     all_known(page)
     assert states(page) == [(ISBN, "found")] * 5
+
+
+def test_five_copies_in_a_row_are_five_books_counted_and_visible(
+    server: Server, page: Page, sources: SlowSources
+) -> None:
+    page.clock.install()
+    for _copy in range(5):
+        scan(page, ISBN)
+        page.clock.run_for(1100)
+    page.clock.resume()
+    all_known(page)
+    expect(page.locator("#pile-more")).to_be_hidden()
+    expect(page.locator(".pile__total")).to_have_text("5 Bücher auf dem Stapel")
+    page.get_by_role("button", name="Alle aufnehmen (5)").click()
+    expect(page.locator("main")).to_contain_text("5 Bücher aus diesem Stapel")
+    with server.library.database.reading() as db:
+        assert len(set(db.scalars(select(Copy.title_id)))) == 1
+        assert len(db.scalars(select(Copy)).all()) == 5
+    assert [asked.source for asked in sources.asked] == ["dnb"]
+
+
+def test_what_was_read_twice_at_once_is_one_book_and_one_question(server: Server, page: Page) -> None:
+    more = page.locator("#pile-more")
+    scan(page, ISBN, enters=2)
+    expect(more).to_be_hidden()
+    for _read in range(3):
+        scan(page, ISBN)
+    all_known(page)
+    assert states(page) == [(ISBN, "found")]
+    expect(more).to_contain_text("Es zählt als ein Buch")
+    more.get_by_role("button", name="Noch 3 dazulegen").click()
+    expect(more).to_be_hidden()
+    expect(page.locator("#pile-isbn")).to_be_focused()
+    all_known(page)
+    expect(page.locator(".pile__total")).to_have_text("4 Bücher auf dem Stapel")
+    assert stored(server) == [ISBN] * 4
+
+
+def test_a_card_that_was_read_twice_is_asked_about_nowhere(server: Server, page: Page) -> None:
+    with server.library.database.writing() as db:
+        card = make.card(db)
+    for _read in range(2):
+        scan(page, card)
+    expect(page.locator(".pile__wrong")).to_have_count(1)
+    expect(page.locator("#pile-more")).to_be_hidden()
+    assert card not in page.content()
+
+
+def test_a_scanner_may_end_with_a_tab_and_a_person_who_types_is_not_taken_for_one(page: Page) -> None:
+    scan(page, ISBN, end="Tab")
+    all_known(page)
+    assert states(page) == [(ISBN, "found")]
+    expect(page.locator("#pile-isbn")).to_be_focused()
+    expect(page.locator("#pile-isbn")).to_have_value("")
+    page.keyboard.type("97835515", delay=150)
+    page.keyboard.press("Tab")
+    expect(page.locator("#pile-isbn")).to_have_value("97835515")
+    assert states(page) == [(ISBN, "found")]
+
+
+def test_a_scanner_set_to_an_american_keyboard_is_understood(server: Server, page: Page) -> None:
+    with server.library.database.writing() as db:
+        card, code = make.card(db), make.copy(db).code
+    for number in ("9783551551672", "+E09783499623479", "978ß3ß440ß10700ß3"):
+        scan(page, number)
+    expect(page.locator("#pile-rows [data-row]")).to_have_count(3)
+    all_known(page)
+    assert stored(server) == ["9783551551672", "9783499623479", "9783440107003"]
+    scan(page, f"httpÖ--bibliothekßdresden.example-c-{code}")
+    expect(page.locator(".pile__wrong")).to_contain_text("Etikett dieser Bibliothek")
+    scan(page, f"+Q1{card}")
+    expect(page.locator(".pile__wrong").first).to_contain_text("Das ist eine Karte")
+    assert card not in page.content()
 
 
 def test_a_scan_counts_wherever_the_focus_is(page: Page) -> None:
@@ -278,6 +354,54 @@ def test_a_missing_book_is_typed_in_the_row_and_the_pile_goes_on(page: Page) -> 
     row.get_by_role("button", name="Weg").click()
     row.get_by_role("button", name="Doch aufnehmen").click()
     expect(page.get_by_role("button", name="Alle aufnehmen (1)")).to_be_visible()
+
+
+def test_a_picture_comes_into_its_row_while_somebody_chooses_there(server: Server, page: Page) -> None:
+    scan(page, ISBN)
+    all_known(page)
+    row = page.locator(f'[data-isbn="{ISBN}"]')
+    chosen = row.locator("select[name=condition]")
+    chosen.focus()
+    before = row.locator(".cover").bounding_box()
+    digest = covers.keep(covers.folder_of(server.library.settings), drawn.book())
+    with server.library.database.writing() as db:
+        book = db.scalars(select(PileBook)).one()
+        book.picture, book.picture_source, book.picture_at = digest, covers.OPEN_LIBRARY, None
+    expect(row.locator("img.cover")).to_be_visible()
+    assert row.locator(".cover").bounding_box() == before
+    expect(chosen).to_be_focused()
+    chosen.select_option("good")
+    expect(row.locator("select[name=condition]")).to_have_value("good")
+    expect(row.locator("img.cover")).to_be_visible()
+    assert row.locator("img.cover").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+
+
+def test_a_photo_goes_along_and_a_bad_one_loses_nothing(page: Page, tmp_path: Path) -> None:
+    good, bad = tmp_path / "gut.jpg", tmp_path / "riesig.jpg"
+    good.write_bytes(drawn.book())
+    bad.write_bytes(bytes(40_000_000))
+    page.get_by_role("link", name="Buch ohne ISBN").click()
+    page.locator("#f-title").fill("Zine")
+    send = page.get_by_role("button", name="Auf den Stapel")
+    page.locator("#f-picture").set_input_files(bad)
+    send.click()
+    expect(page.locator("#f-picture-error")).to_contain_text("Das Bild ist zu groß")
+    expect(page.locator("#f-title")).to_have_value("Zine")
+    page.locator("#f-picture").set_input_files(good)
+    send.click()
+    expect(page.locator("#pile-rows img.cover")).to_be_visible()
+    expect(page.locator("#pile-form")).to_have_count(0)
+
+
+def test_a_photo_too_large_to_be_read_is_said_in_the_form(page: Page) -> None:
+    page.get_by_role("link", name="Buch ohne ISBN").click()
+    page.locator("#f-title").fill("Zine")
+    page.context.route(
+        "**/spenden/stapel/buch", lambda route: route.fulfill(status=413, body="<p>Das ist zu groß.</p>")
+    )
+    page.get_by_role("button", name="Auf den Stapel").click()
+    expect(page.locator(".pile__refused")).to_have_text("Das ist zu groß.")
+    expect(page.locator("#f-title")).to_have_value("Zine")
 
 
 def test_a_title_that_is_here_is_offered_while_it_is_typed(server: Server, page: Page) -> None:

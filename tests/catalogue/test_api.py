@@ -5,9 +5,9 @@ import pytest
 from bibliothek.catalogue.actions import add_title
 from bibliothek.catalogue.fields import TitleFields
 from tests import make
-from tests.catalogue.counting import count
 from tests.catalogue.test_actions import FULL
 from tests.conftest import NOON, Library
+from tests.counting import count
 
 
 def set_up(library: Library) -> None:

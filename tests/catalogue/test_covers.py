@@ -304,7 +304,7 @@ def test_nothing_half_written_has_a_name(library: Library, monkeypatch: pytest.M
 
 
 def test_a_list_asks_no_more_often_with_pictures_than_without(library: Library) -> None:
-    from tests.catalogue.counting import count
+    from tests.counting import count
 
     a_title(library)
     with library.client() as client:

@@ -181,7 +181,7 @@ def finds(
     result = LookupResult(
         isbn=ISBN, outcome=outcome, record=record, alternatives=others, choose=bool(others), origin=origin
     )
-    monkeypatch.setattr(lookup, "find", lambda *_asked: result)
+    monkeypatch.setattr(lookup, "find", lambda *_asked, **_how: result)
 
 
 def record(**said: Any) -> Record:
@@ -230,6 +230,44 @@ def test_of_several_editions_ours_is_looked_up(desk: Desk, monkeypatch: pytest.M
 def test_nothing_found_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch, outcome: Any, sentence: str) -> None:
     finds(monkeypatch, None, outcome)
     assert sentence in text_of(desk.client.submit(f"/titel/{desk.title}/nachschlagen").text)
+
+
+def test_looking_up_again_asks_the_sources_again_and_says_who_did_not_answer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    away = LookupResult(
+        isbn=ISBN, outcome="found", record=record(pages=939), sources=(("dnb", "found"), ("k10plus", "unavailable"))
+    )
+
+    def find(*_asked: object, fresh: bool = False) -> LookupResult:
+        asked.append(fresh)
+        return away
+
+    monkeypatch.setattr(lookup, "find", find)
+    said = text_of(desk.client.submit(f"/titel/{desk.title}/nachschlagen").text)
+    assert "übernommen: Seiten." in said
+    assert "Keine Antwort kam von: K10plus" in said
+    # What a page offered is taken from what they answered then.
+    desk.client.submit(f"/titel/{desk.title}/nachschlagen", field="year", value="1999")
+    assert asked == [True, False]
+
+
+def test_where_nobody_answers_what_is_stored_changes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = desk.read()
+    old = LookupResult(isbn=ISBN, outcome="found", record=record(pages=1), sources=(("dnb", "throttled"),))
+    monkeypatch.setattr(lookup, "find", lambda *_asked, **_how: old)
+    said = text_of(desk.client.submit(f"/titel/{desk.title}/nachschlagen").text)
+    assert "Die Quellen antworten gerade nicht. Es bleibt alles, wie es ist." in said
+    assert desk.read() == before
+
+
+def test_what_is_wrong_is_said_in_the_order_of_the_fields(desk: Desk) -> None:
+    shown = desk.save(title="", pages="bald", edition="x" * 400, subjects="x" * 1000)
+    assert shown.status_code == 422
+    summary = re.search(r'<div class="error-summary".*?</div>', shown.text, re.S)
+    assert summary
+    assert re.findall(r'href="#f-(\w+)"', summary[0]) == ["title", "pages", "edition", "subjects"]
 
 
 def test_without_isbn_nobody_is_asked(desk: Desk) -> None:

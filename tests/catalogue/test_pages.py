@@ -10,9 +10,9 @@ from bibliothek.catalogue.actions import add_title
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
 from bibliothek.codes import new_card_code
 from tests import make
-from tests.catalogue.counting import count
 from tests.client import Client, text_of
 from tests.conftest import NOON, Library
+from tests.counting import count
 
 HTMX = {"hx-request": "true"}
 

@@ -17,8 +17,8 @@ from bibliothek.catalogue.queries import Found, NoSuchTitle, Sort
 from bibliothek.copies.models import Copy
 from bibliothek.lending.queries import availability, copy_counts, is_available
 from tests import make
-from tests.catalogue.counting import count
 from tests.conftest import NOON, Library
+from tests.counting import count
 
 # (title, persons, further fields, subjects), in the order they came.
 BOOKS: list[tuple[str, list[str], dict[str, object], tuple[str, ...]]] = [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, func, select
 
+from bibliothek.catalogue import provenance
 from bibliothek.catalogue.models import Title
 from bibliothek.codes import new_card_code
 from bibliothek.copies.models import Copy
@@ -16,7 +18,8 @@ from bibliothek.lookup.models import StoredAnswer
 from tests import make
 from tests.client import Client
 from tests.conftest import Library
-from tests.lookup.stand_in import StandIn
+from tests.lookup import marcxml
+from tests.lookup.stand_in import ALL, StandIn
 
 ISBN = "9783551551672"
 UNKNOWN_CARD = new_card_code(b"a card that nobody has")
@@ -55,6 +58,22 @@ def test_what_the_source_said_is_kept_as_it_came(program: Client) -> None:
         kept = db.get_one(StoredAnswer, (ISBN, "dnb"))
     assert kept.outcome == "found"
     assert b"<" in kept.raw
+
+
+def test_each_field_knows_its_source(both: Library, sources: StandIn) -> None:
+    isbn = "9780439023481"
+    sources.add_record(
+        isbn,
+        marcxml.record(marcxml.field("020", f"a {isbn}"), marcxml.field("245", "a The Book", ind="10")),
+        "k10plus",
+    )
+    sources.add(isbn, "The book", "Doe, Jane", source="dnb")
+    library = Library(replace(both.settings, **sources.settings(*ALL)), both.database, both.clock)
+    with library.client() as program:
+        title_id = donate(program.with_token(), isbn=isbn).json()["title"]["id"]
+    with library.database.reading() as db:
+        said = {name: row.source for name, row in provenance.origins(db, title_id).items()}
+    assert (said["title"], said["pages"], said["publisher"]) == ("k10plus", "dnb", "dnb")
 
 
 def test_the_same_isbn_again_is_one_more_copy_without_asking(program: Client, sources: StandIn) -> None:

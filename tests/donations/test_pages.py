@@ -58,6 +58,20 @@ def test_what_was_not_touched_stays_what_the_record_says(donor: Client, monkeypa
     assert (fields.contributors, fields.series) == ((person,), (part,))
 
 
+def test_titles_that_are_here_are_offered_and_one_press_puts_a_copy_on_the_pile(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        title = make.title(db, "Die unendliche Geschichte")
+    form = donor.get("/spenden/buch", params={"titel": "unendliche"}).text
+    assert 'data-hx-get="/spenden/aehnliche"' in form
+    assert 'data-hx-trigger="load, ' in form
+    assert 'data-hx-trigger="load, ' not in donor.get("/spenden/buch").text
+    offered = donor.get("/spenden/aehnliche", params={"title": "unendliche"}).text
+    assert f'form="one-more" name="titel" value="{title.id}"' in offered
+    action = re.search(r'<form id="one-more" method="post" action="([^"]+)"', form)
+    assert action
+    assert "noch ein Exemplar" in text_of(donor.submit(action[1], titel=str(title.id)).text)
+
+
 def test_pressing_twice_takes_in_one_book(donor: Client) -> None:
     form = donor.get("/spenden/buch")
     fields = {"title": "Zine Nr. 3", "once": once(form.text)}

@@ -128,8 +128,8 @@ def test_two_editions_are_to_choose_from(db: Session, owner: Owner) -> None:
     assert book.state == "choose"
     assert [one.year for one in drafts.read_choices(book.choices)] == [None, 1999]
     with pytest.raises(piles.NoSuchChoice):
-        piles.choose(db, book, 2)
-    piles.choose(db, book, 1)
+        piles.choose(db, book, 2, NOON)
+    piles.choose(db, book, 1, NOON)
     assert book.state == "found"
     piles.take_in(db, owner, NOON)
     assert db.scalars(select(Title.year)).all() == [1999]

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import select
 
 from bibliothek.catalogue.models import Title
 from bibliothek.copies.models import Copy
+from bibliothek.copies.rules import CONDITIONS
 from bibliothek.donations import looking
 from bibliothek.donations.models import Donation, PileBook
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
+from tests.counting import count
 from tests.lookup import marcxml
 from tests.lookup.stand_in import StandIn
 
@@ -202,6 +204,55 @@ def test_several_books_under_one_isbn_are_buttons(donor: Client, sources: StandI
     assert rows(press(donor, "wahl", wahl="1").text) == [(ISBN, "found")]
 
 
+def test_where_none_of_the_titles_here_is_right_it_is_looked_up(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        for name in ("Momo", "Jim Knopf"):
+            make.title(db, name, isbns=(ISBN,))
+    shown = donor.submit("/spenden/stapel", isbn=ISBN)
+    assert rows(shown.text) == [(ISBN, "choose")]
+    assert "Keins davon: nachschlagen" in text_of(shown.text)
+    assert rows(press(donor, "nachschlagen").text) == [(ISBN, "looking")]
+    look(donor)
+    assert rows(donor.get("/spenden").text) == [(ISBN, "found")]
+    donor.submit("/spenden/stapel/aufnehmen")
+    with donor.library.database.reading() as db:
+        assert len(db.scalars(select(Title)).all()) == 3
+
+
+def test_what_the_sources_offer_to_choose_from_is_not_looked_up_once_more(donor: Client, sources: StandIn) -> None:
+    for title in ("Momo", "Jim Knopf"):
+        sources.add(ISBN, title)
+    donor.submit("/spenden/stapel", isbn=ISBN)
+    look(donor)
+    shown = donor.get("/spenden")
+    assert rows(shown.text) == [(ISBN, "choose")]
+    assert "Keins davon" not in shown.text
+    assert "Selbst eintragen" in shown.text
+
+
+def test_one_more_copy_of_a_title_here_is_said_in_the_form_of_a_book_that_was_not_found(donor: Client) -> None:
+    with donor.library.database.writing() as db:
+        title = make.title(db, "Die unendliche Geschichte")
+    donor.submit("/spenden/stapel", isbn=UNKNOWN)
+    look(donor)
+    number = book(donor, UNKNOWN).id
+    form = re.search(r'<form id="one-more" method="post" action="([^"]+)"', donor.get(f"/spenden/stapel/{number}").text)
+    assert form
+    shown = donor.submit(form[1], titel=str(title.id), nummer=book(donor, UNKNOWN).number)
+    assert rows(shown.text) == [(UNKNOWN, "found")]
+    assert "noch ein Exemplar" in text_of(shown.text)
+
+
+def test_a_condition_that_there_is_not_is_refused(donor: Client) -> None:
+    donor.submit("/spenden/stapel", isbn=ISBN)
+    look(donor)
+    for word in CONDITIONS.values():
+        assert f">{word}</option>" in donor.get("/spenden").text
+    assert press(donor, "platz", condition="good").status_code == 200
+    assert press(donor, "platz", condition="shiny").status_code == 422
+    assert book(donor).condition == "good"
+
+
 def test_a_book_that_is_here_is_one_more_copy_or_another_book(donor: Client) -> None:
     with donor.library.database.writing() as db:
         make.copy(db, make.title(db, "Tschick", isbns=(ISBN,)))
@@ -365,16 +416,7 @@ def test_twenty_rows_ask_the_database_as_often_as_ten(donor: Client) -> None:
     def asked(rows_more: int) -> int:
         for n in range(rows_more):
             donor.submit("/spenden/stapel", isbn=(ISBN, OTHER, UNKNOWN)[n % 3])
-        said: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-            said.append(statement)
-
-        event.listen(Engine, "before_cursor_execute", note)
-        try:
-            assert donor.get("/spenden").status_code == 200
-        finally:
-            event.remove(Engine, "before_cursor_execute", note)
-        return len(said)
+        assert donor.get("/spenden").status_code == 200
+        return count(lambda: donor.get("/spenden"))
 
     assert asked(10) == asked(10)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, event, select
+from sqlalchemy import delete, select
 
 from bibliothek.catalogue.models import Title
 from bibliothek.codes import Kind, new_code
@@ -17,6 +17,7 @@ from bibliothek.lending.models import Borrower, Loan
 from tests import make
 from tests.client import Client
 from tests.conftest import Library
+from tests.counting import statements
 from tests.make import TODAY
 
 NAME = "Ava Unverkennbar"
@@ -219,18 +220,7 @@ def test_a_signed_in_browser_is_a_stranger_to_the_api(desk: Desk, both: Library)
 
 def test_a_loan_costs_few_statements(desk: Desk, both: Library) -> None:
     """Token, all about the copy and the card, loan, borrower, active: one each. PostgreSQL locks the copy, too."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        seen.append(statement)
-
     desk.lend(desk.copies[1], desk.cards[0])
-    engines = {both.database.engine, both.database._reader}
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    assert desk.lend(desk.copies[0], desk.cards[0]).status_code == 201
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
-    assert len([statement for statement in seen if not statement.startswith("BEGIN")]) == (
-        5 if both.database.is_sqlite else 6
-    )
+    with statements() as seen:
+        assert desk.lend(desk.copies[0], desk.cards[0]).status_code == 201
+    assert len(seen) == (5 if both.database.is_sqlite else 6)

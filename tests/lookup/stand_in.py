@@ -143,6 +143,12 @@ class StandIn:
         """DNB or K10plus answers with this MARC record, too, for the ISBN or for the record's own number."""
         self._records.setdefault((source, isbn13), []).append(record)
 
+    def forget(self, isbn13: str) -> None:
+        """Nobody knows any more what was added for this ISBN."""
+        for source in ALL:
+            self._records.pop((source, isbn13), None)
+            self._books.pop((source, isbn13), None)
+
     def add_book(self, isbn13: str, source: str = "openlibrary", **book: Any) -> None:
         """Open Library, lobid or Google Books answers with this object for the ISBN."""
         self._books[source, isbn13] = book

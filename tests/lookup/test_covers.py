@@ -13,6 +13,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 
 from bibliothek.catalogue import actions
@@ -41,6 +42,8 @@ class CoverService:
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     url: str = ""
+    # Where requests lead whose path begins like this.
+    leads: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -50,7 +53,10 @@ def serving(service: CoverService) -> Iterator[CoverService]:
             service.asked.append(self.path)
             time.sleep(service.delay_s)
             try:
-                self.send_response(service.status)
+                to = next((to for path, to in service.leads.items() if self.path.startswith(path)), None)
+                self.send_response(302 if to else service.status)
+                if to:
+                    self.send_header("Location", to)
                 self.send_header("Content-Type", service.kind)
                 self.send_header("Content-Length", str(len(service.body)))
                 for name, value in service.headers.items():
@@ -175,6 +181,84 @@ def test_after_trouble_we_ask_three_times_more_and_give_up(
     cover = cover_of(asking, title_id)
     assert (cover.digest, cover.next_try_at) == (None, None)
     assert len(service.asked) == 4
+
+
+class OtherHosts(httpx.AsyncBaseTransport):
+    """Plays the name service: requests to whatever host reach the stand-in. `asked` are their addresses."""
+
+    def __init__(self, service: CoverService) -> None:
+        self._service, self._wire = service, httpx.AsyncHTTPTransport()
+        self.asked: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(str(request.url))
+        request.url = httpx.URL(self._service.url).copy_with(raw_path=request.url.raw_path)
+        return await self._wire.handle_async_request(request)
+
+
+@pytest.fixture
+def hosts(service: CoverService, monkeypatch: pytest.MonkeyPatch) -> OtherHosts:
+    """Open Library's covers, whose pictures lie at the Internet Archive: the answer is of the stand-in."""
+    hosts = OtherHosts(service)
+    monkeypatch.setattr("bibliothek.lookup.fetch._client", lambda: httpx.AsyncClient(transport=hosts))
+    return hosts
+
+
+ARCHIVED = "https://archive.org/download/l_covers_0012/l_covers_0012_34.zip/0012345678-L.jpg"
+MACHINE = "https://ia800505.us.archive.org/view_archive.php?archive=/7/items/l_covers_0012.zip&file=0012345678-L.jpg"
+
+
+def test_a_picture_that_lies_at_the_internet_archive_is_fetched_from_there(
+    asking: Library, service: CoverService, hosts: OtherHosts
+) -> None:
+    service.leads = {"/b/id": ARCHIVED, "/download": MACHINE}
+    library = replace(asking, settings=replace(asking.settings, covers_url="https://covers.openlibrary.org"))
+    title_id = waiting(library)
+    fetch(library)
+    assert hosts.asked == ["https://covers.openlibrary.org/b/id/7-L.jpg?default=false", ARCHIVED, MACHINE]
+    assert cover_of(library, title_id).digest
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "http://archive.org/download/a.jpg",
+        "https://archive.org:8443/download/a.jpg",
+        "https://archive.org.example/download/a.jpg",
+        "https://notarchive.org/download/a.jpg",
+        "https://us.archive.org@192.168.0.1/download/a.jpg",
+        "https://user@archive.org/download/a.jpg",
+        "https://192.168.0.1/download/a.jpg",
+        "https://127.0.0.1/download/a.jpg",
+        "https://localhost/download/a.jpg",
+        "file:///etc/passwd",
+    ],
+)
+def test_it_is_fetched_from_nowhere_else(
+    asking: Library, service: CoverService, hosts: OtherHosts, elsewhere: str
+) -> None:
+    library = replace(asking, settings=replace(asking.settings, covers_url="https://covers.openlibrary.org"))
+    for leads in ({"/b/id": elsewhere}, {"/b/id": ARCHIVED, "/download/l_covers": elsewhere}):
+        service.leads, hosts.asked = leads, []
+        title_id = waiting(library)
+        assert fetch(library)
+        assert elsewhere not in hosts.asked
+        assert len(hosts.asked) == len(leads)
+        assert not cover_of(library, title_id).digest
+        politeness.forget()
+        with library.database.writing() as db:
+            db.delete(db.get_one(Cover, title_id))
+
+
+def test_a_service_of_somebody_else_leads_to_no_internet_archive(
+    asking: Library, service: CoverService, hosts: OtherHosts
+) -> None:
+    service.leads = {"/b/id": ARCHIVED}
+    library = replace(asking, settings=replace(asking.settings, covers_url="https://covers.example"))
+    title_id = waiting(library)
+    fetch(library)
+    assert len(hosts.asked) == 1
+    assert not cover_of(library, title_id).digest
 
 
 def test_a_photo_taken_while_a_picture_comes_stays(asking: Library, service: CoverService) -> None:

@@ -11,6 +11,7 @@ from bibliothek.lookup import ask as ask_module
 from bibliothek.lookup.actions import find, fresh_answers, keep, stored_record
 from bibliothek.lookup.ask import look_up
 from bibliothek.lookup.merge import LookupResult
+from bibliothek.lookup.models import StoredAnswer
 from bibliothek.lookup.politeness import Politeness
 from tests.conftest import Library
 from tests.lookup import marcxml
@@ -27,8 +28,8 @@ def asking(both: Library, sources: StandIn) -> Library:
     return replace(both, settings=replace(both.settings, **sources.settings()))
 
 
-def ask(library: Library, isbn: str = POTTER) -> LookupResult:
-    return find(library.database, library.settings, isbn, library.clock())
+def ask(library: Library, isbn: str = POTTER, fresh: bool = False) -> LookupResult:
+    return find(library.database, library.settings, isbn, library.clock(), fresh=fresh)
 
 
 def asked(server: StandIn) -> list[str]:
@@ -127,6 +128,50 @@ def test_an_answer_that_comes_late_serves_the_next_one(
     asked(sources)
     assert source_of(ask(asking)) == "dnb"
     assert asked(sources) == []
+
+
+def raw_of(library: Library, source: str) -> bytes:
+    with library.database.reading() as db:
+        return db.get_one(StoredAnswer, (POTTER, source)).raw
+
+
+def test_asked_afresh_the_source_is_asked_again_and_its_new_answer_is_kept(asking: Library, sources: StandIn) -> None:
+    sources.add_record(GERMAN, bare(GERMAN, "Vorab"))
+    assert ask(asking, GERMAN).record == ask(asking, GERMAN).record
+    assert asked(sources) == ["dnb"]
+    sources.forget(GERMAN)
+    sources.add_record(GERMAN, bare(GERMAN, "Endgültig"))
+    asking.clock.pass_time(hours=1)
+    found = ask(asking, GERMAN, fresh=True)
+    assert asked(sources) == ["dnb"]
+    assert found.record is not None
+    assert found.record.title == "Endgültig"
+    assert ask(asking, GERMAN).record == found.record
+    assert asked(sources) == []
+
+
+@pytest.mark.parametrize("manner", ["error", "html", "hang-up", "throttle"])
+def test_asked_afresh_a_source_that_is_away_keeps_its_old_answer_and_is_said_to_be_away(
+    asking: Library, sources: StandIn, manner: str
+) -> None:
+    before, raw = ask(asking), raw_of(asking, "dnb")
+    sources.behave("both", manner)
+    asked(sources)
+    found = ask(asking, fresh=True)
+    assert found.outcome == "found"
+    assert found.record == before.record
+    assert dict(found.sources)["dnb"] in ("unavailable", "throttled")
+    assert raw_of(asking, "dnb") == raw
+    asked(sources)
+    # The breaker holds here, too.
+    again = ask(asking, fresh=True)
+    assert asked(sources) == []
+    assert (again.record, dict(again.sources)["dnb"]) == (before.record, dict(found.sources)["dnb"])
+
+
+def test_asked_afresh_and_never_found_before_an_error_is_an_error(asking: Library, sources: StandIn) -> None:
+    sources.behave("both", "error")
+    assert ask(asking, fresh=True).outcome == "unavailable"
 
 
 def test_with_all_sources_off_nobody_is_asked_and_nothing_is_known(both: Library, sources: StandIn) -> None:

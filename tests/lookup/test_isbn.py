@@ -78,6 +78,10 @@ def test_every_isbn_of_the_list_is_read_as_it_says(row: dict[str, str]) -> None:
         "978355155167251299",
         "978355155167212",
         "]E09783551551672",
+        # German computer, scanner set to a US keyboard.
+        "+E09783551551672",
+        "978ß3ß551ß55167ß2",
+        "ISBN 3ß551ß55167ß7",
     ],
 )
 def test_one_isbn_in_many_clothes(text: str) -> None:

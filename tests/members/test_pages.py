@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from bibliothek.labels.pdf import CardText
 from bibliothek.members import pages, queries
 from bibliothek.members.models import Card, Member
 from bibliothek.tokens import hashed
 from tests import make
-from tests.client import Client, text_of
+from tests.client import text_of
 from tests.conftest import Library
+from tests.counting import count
 from tests.members.mails import once_of
 
 LIST = "/verwaltung/mitglieder"
@@ -352,23 +352,5 @@ def test_ten_and_twenty_members_take_the_same_number_of_queries(both: Library, p
             with both.database.writing() as db:
                 for _member in range(10):
                     make.card(db)
-            counts.append(queries_of(both, client, LIST))
+            counts.append(count(lambda: client.get(LIST)))
     assert counts[0] == counts[1]
-
-
-def queries_of(library: Library, client: Client, path: str) -> int:
-    """How many statements one page takes."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        seen.append(statement)
-
-    engines = {library.database._reader, library.database._writer}
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    try:
-        assert client.get(path).status_code == 200
-    finally:
-        for engine in engines:
-            event.remove(engine, "before_cursor_execute", note)
-    return len(seen)
