@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_26_transfer"
-down_revision = "2026_11_26_intake"
+down_revision = "2026_11_26_pile_pictures"
 branch_labels = None
 depends_on = None
 
