@@ -1,6 +1,6 @@
 """Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
 
-`python -m bench [start] [search] [lending] [lookups]`; without names, all of them.
+`python -m bench [start] [search] [lending] [lookups] [camera]`; without names, all of them.
 """
 
 from __future__ import annotations
@@ -206,13 +206,35 @@ def _plain_loop(made: library.Made) -> float:
     return len(made.copies) / (time.perf_counter() - began)
 
 
+def camera(bars: Bars) -> None:
+    """Books and labels held up to a camera, at a fourth of the speed; what draws them lies beside the checkout."""
+    from bench.camera import SLOWER, readings
+    from tests.browser.clips import FAKECAM
+
+    print(f"\nCamera, {SLOWER} times slower: from the button to the code, and from the first picture")
+    if not FAKECAM.exists():
+        print(f"  left out: {FAKECAM.name} does not lie beside this checkout")
+        return
+    wrong = 0
+    for seen in readings():
+        wrong += len(seen.wrong)
+        bars.show(f"{seen.kind}, {seen.situation} ({seen.since_picture:.2f} s)", seen.since_button, 2, unit=" s")
+    bars.show("wrong codes", wrong, 0)
+
+
 def _quoted(text: str) -> str:
     from urllib.parse import quote
 
     return quote(text)
 
 
-BENCHES: dict[str, Callable[[Bars], None]] = {"start": start, "search": search, "lending": lending, "lookups": lookups}
+BENCHES: dict[str, Callable[[Bars], None]] = {
+    "start": start,
+    "search": search,
+    "lending": lending,
+    "lookups": lookups,
+    "camera": camera,
+}
 
 if __name__ == "__main__":
     bars = Bars()

@@ -72,7 +72,8 @@ MAX_BODY = 2_000_000
 # Nothing from anywhere else, no inline script or style. 'wasm-unsafe-eval' is for the bar code reader.
 HEADERS = {
     "content-security-policy": (
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
+        "img-src 'self' data:; "
         "connect-src 'self'; font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'none'"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from pathlib import Path
 
@@ -146,3 +147,11 @@ def test_no_page_loads_from_elsewhere() -> None:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"(src|href)=\"(https?:)?//(?![^\"]*\{)[^\"]*\.(js|css|woff2?|png|svg)", text), path
         assert not re.search(r"@import|url\(['\"]?https?:", text), path
+
+
+def test_parts_of_others_are_what_their_list_says() -> None:
+    vendor = ROOT / "static" / "vendor"
+    listed = dict(re.findall(r"^\| `([0-9a-f]{64})` \| `(.+)` \|$", (vendor / "README.md").read_text(), re.MULTILINE))
+    there = [path for path in vendor.rglob("*") if path.is_file() and path.name != "README.md"]
+    found = {hashlib.sha256(path.read_bytes()).hexdigest(): str(path.relative_to(vendor)) for path in there}
+    assert found == listed

@@ -17,8 +17,9 @@ from bibliothek.lookup.record import Outcome, Record
 YEARS_AHEAD = 1
 # How much longer than its answer is waited for a request may take: the next one who asks finds the answer in the store.
 LATE_S = 7.0
-# A source that got so much time and did not answer is in trouble; one that got less cannot be blamed.
-ENOUGH_S = 2.0
+# A source that got so much time and did not answer is in trouble. One that got less cannot be blamed: three seconds are normal on
+# some days, and with many look-ups at once the turn may come late.
+ENOUGH_S = 3.5
 
 
 class SourceAnswer(msgspec.Struct, frozen=True, kw_only=True):

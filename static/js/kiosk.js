@@ -176,7 +176,7 @@
     if (line.length) event.preventDefault();
   });
 
-  for (const sign of ["pointerdown", "keydown", "scroll"]) document.addEventListener(sign, stillHere, { passive: true, capture: true });
+  for (const sign of ["pointerdown", "keydown", "scroll", "input"]) document.addEventListener(sign, stillHere, { passive: true, capture: true });
 
   input.focus({ preventScroll: true });
   stillHere();

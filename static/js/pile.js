@@ -301,41 +301,23 @@
   // ---- Sound ----
 
   const NOTES = { found: [880], choose: [660, 660], missing: [330, 220], wrong: [220, 220] };
-  let audio = null;
-  let isOn = localStorage.getItem("stapel-ton") !== "aus";
-
   function signal(row) {
     const kind = row.dataset.state ?? "wrong";
     row.classList.add("is-new");
-    if (isOn && NOTES[kind]) NOTES[kind].forEach((pitch, n) => beep(pitch, n * 0.14));
-  }
-
-  function beep(pitch, after) {
-    try {
-      audio ??= new AudioContext();
-      const [tone, volume, start] = [audio.createOscillator(), audio.createGain(), audio.currentTime + after];
-      tone.frequency.value = pitch;
-      volume.gain.setValueAtTime(0.12, start);
-      volume.gain.exponentialRampToValueAtTime(0.001, start + 0.12);
-      tone.connect(volume).connect(audio.destination);
-      tone.start(start);
-      tone.stop(start + 0.13);
-    } catch {
-      // Colour, sign and word say the same.
-    }
+    NOTES[kind]?.forEach((pitch, n) => window.scanning.beep(pitch, n * 0.14));
   }
 
   function showSound() {
+    const isOn = window.scanning.isLoud();
     sound.textContent = isOn ? sound.dataset.on : sound.dataset.off;
     sound.setAttribute("aria-pressed", String(isOn));
   }
 
   sound.hidden = false;
   sound.addEventListener("click", () => {
-    isOn = !isOn;
-    localStorage.setItem("stapel-ton", isOn ? "an" : "aus");
+    localStorage.setItem("stapel-ton", window.scanning.isLoud() ? "aus" : "an");
     showSound();
-    if (isOn) beep(880, 0);
+    window.scanning.beep(880);
     input.focus({ preventScroll: true });
   });
   showSound();

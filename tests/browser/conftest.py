@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, sync_playwright
 
 from bibliothek.app import create_app
 from tests.conftest import NOON, Library
@@ -83,14 +83,20 @@ def running(app: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all browser tests."""
+def playwright() -> Iterator[Playwright]:
+    """What drives Chromium; there can be one only."""
     if not CHROMIUM.exists():
         pytest.fail(MISSING, pytrace=False)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """One Chromium for all browser tests."""
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield chromium
+    chromium.close()
 
 
 PageAt = Callable[..., Page]
@@ -100,27 +106,31 @@ PageAt = Callable[..., Page]
 def page_at(browser: Browser, server: Server) -> Iterator[PageAt]:
     """`page_at(1280, 800)` opens a window of that size with cookies of its own; `cookies={"tablet": …}` sets some first.
 
-    More keyword arguments go to Playwright (`java_script_enabled=False`, `color_scheme="dark"`). When a page's script fails
-    or breaks the content security policy, so does the test.
+    More keyword arguments go to Playwright (`java_script_enabled=False`, `color_scheme="dark"`); `chromium` is another browser
+    than that of all tests. When a page's script fails or breaks the content security policy, so does the test.
     """
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
+    # That an answer was no 2xx is for the test to judge; the other belongs to plain http.
+    expected = ("Failed to load resource", "The Cross-Origin-Opener-Policy header has been ignored")
+
     def complain(message: ConsoleMessage) -> None:
-        # That an answer was no 2xx is for the test to judge.
-        if message.type == "error" and "Failed to load resource" not in message.text:
+        if message.type == "error" and not message.text.startswith(expected):
             wrong.append(message.text)
 
     def fail(error: Error) -> None:
         wrong.append(str(error))
 
-    def open_page(width: int, height: int, cookies: dict[str, str] | None = None, **more: object) -> Page:
-        context = browser.new_context(
-            base_url=server.url,
-            viewport={"width": width, "height": height},
-            locale="de-DE",
-            **more,  # type: ignore[arg-type]
-        )
+    def open_page(
+        width: int,
+        height: int,
+        cookies: dict[str, str] | None = None,
+        chromium: Browser = browser,
+        **more: object,
+    ) -> Page:
+        options = {"base_url": server.url, "viewport": {"width": width, "height": height}, "locale": "de-DE", **more}
+        context = chromium.new_context(**options)  # type: ignore[arg-type]
         contexts.append(context)
         context.set_default_timeout(10_000)
         context.add_cookies(

@@ -99,6 +99,22 @@ def test_every_answer_carries_the_security_headers(library: Library) -> None:
             assert headers["x-content-type-options"] == "nosniff", path
 
 
+def test_what_reads_codes_is_sent_packed_and_kept_and_may_run(library: Library) -> None:
+    with library.client() as client:
+        wasm = client.get("/static/vendor/zbar-wasm-0.11.0/zbar.wasm")
+        worker = client.get("/static/js/read-codes.js")
+    # Compiled while it arrives, which browsers do for this type alone.
+    assert wasm.headers["content-type"] == "application/wasm"
+    assert wasm.headers["content-encoding"] == "gzip"
+    assert wasm.content.startswith(b"\0asm")
+    assert "immutable" in wasm.headers["cache-control"]
+    # A worker obeys the policy of its own file.
+    policy = worker.headers["content-security-policy"]
+    assert "script-src 'self' 'wasm-unsafe-eval'" in policy
+    assert "worker-src 'self'" in policy
+    assert "camera=(self)" in worker.headers["permissions-policy"]
+
+
 def test_a_bug_shows_a_number_and_logs_the_trace(
     library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
