@@ -82,7 +82,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A row that is a book.
 
     `copies` is how many of it there are. `key` tells the row from all others of its list, but for its doubles; `loose` tells it
-    by title and first person alone. `number` is that of its title in our own export. `remarks` say what was left out.
+    by title and first person alone, empty where the list numbers its rows. `core` and
+    `first_person` are what a title is recognised by. `number` is that of its title in our own export. `remarks` say what was left out.
     """
 
     row: int
@@ -91,6 +92,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     copies: int
     key: str
     loose: str
+    core: str
+    first_person: str
     number: str
     title_created: datetime | None
     remarks: tuple[str, ...]
@@ -99,13 +102,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def fields(self) -> TitleFields:
         return self.new.fields
 
-    @property
-    def core(self) -> str:
-        return core(self.fields.title, self.fields.language)
-
-    @property
-    def first_person(self) -> str:
-        return family_of(self.fields.contributors[0].name) if self.fields.contributors else ""
 
 
 def core(title: str, language: str | None = None) -> str:
@@ -131,7 +127,7 @@ def read_entry(row: Row, plan: Plan) -> Entry:
     origin = checked_origin(origin)
     new = new_title(fields, origin)
     first = family_of(fields.contributors[0].name) if fields.contributors else ""
-    loose = _hash(core(fields.title, fields.language), first)
+    heart = core(fields.title, fields.language)
     row_id = "".join(cells.get("row_id", []))[:100].strip()
     key = f"id:{row_id}" if row_id else _hash(new.sort_title, first, str(fields.year or ""), *fields.isbns[:1])
     return Entry(
@@ -140,7 +136,10 @@ def read_entry(row: Row, plan: Plan) -> Entry:
         facts=read.facts(),
         copies=copies,
         key=key,
-        loose=loose,
+        # Who has a number of their own is known by it, whatever is mended.
+        loose="" if row_id else _hash(heart, first),
+        core=heart,
+        first_person=first,
         number=read.text("title_number"),
         title_created=read.moment("title_created"),
         remarks=tuple(dict.fromkeys(remarks)),

@@ -36,7 +36,7 @@ from bibliothek.transfer.models import ImportedRow
 from bibliothek.transfer.tables import Row, rows_of
 
 # How long a handful of rows may hold up others, in seconds, and how many rows it begins and ends with.
-_HANDFUL_S = 0.06
+_HANDFUL_S = 0.09
 _FIRST, _FEWEST, _MOST = 40, 5, 250
 # After each handful: the time in which another program that waits for SQLite's lock looks again.
 _PAUSE_S = 0.004
@@ -118,6 +118,7 @@ def bring_in(
                 steps = _decide(db, entries, memory, plan)
                 if not dry:
                     _write(db, steps, plan, clock())
+                    note_numbers(memory, steps)
                 new = max(0, len(handful) - skip)
                 progress = _progress(tally, handful, read, steps, len(handful) - new)
                 if record and not dry:
@@ -167,16 +168,15 @@ def _progress(
             troubles.append(Trouble(row.number, "failed", step.refused, row.cells))
             tally = tally.plus(rows=1, failed=1)
             continue
-        is_new = step.title_id is None and step.twin is None
-        added = 0 if is_new or step.twin is not None or step.is_ours else len(step.missing)
-        more = {"titles": int(is_new), "copies": len(step.missing), "added": added, "known": int(step.is_known)}
+        added = 0 if step.is_new or step.twin is not None or step.is_ours else len(step.missing)
+        more = {"titles": int(step.is_new), "copies": len(step.missing), "added": added, "known": int(step.is_known)}
         tally = tally.plus(rows=1, **more)
         if step.shelf_is_new and step.entry.facts.shelf not in tally.shelves:
             tally = msgspec.structs.replace(tally, shelves=(*tally.shelves, step.entry.facts.shelf or "")[:200])
         if found.remarks and not step.is_known:
             troubles.append(Trouble(row.number, "remark", " ".join(found.remarks), row.cells))
             tally = tally.plus(remarks=1)
-        kind = "known" if step.is_known else "title" if is_new else "copy"
+        kind = "known" if step.is_known else "title" if step.is_new else "copy"
         looks.append(Look(row.number, kind, found.fields.title, found))
     return Progress(tally=tally, troubles=troubles, looks=looks)
 
@@ -187,7 +187,7 @@ def _progress(
 class _Step(msgspec.Struct, kw_only=True):
     """What is to be done with one row. `title_id` is that of a title that is here (negative: of one that a preview would have
     made), `twin` an earlier step of the same handful that makes it; without both, the step makes it itself. `missing` are the
-    numbers of the copies that are to come. `is_ours`: the title came with this very list."""
+    numbers of the copies that are to come. `is_ours`: the title came with this very list; `is_new`: it comes with this row."""
 
     entry: Entry
     title_id: int | None = None
@@ -196,6 +196,7 @@ class _Step(msgspec.Struct, kw_only=True):
     mended: list[int] = []
     is_known: bool = False
     is_ours: bool = False
+    is_new: bool = False
     shelf_is_new: bool = False
     refused: str | None = None
 
@@ -206,6 +207,7 @@ class _Memory:
     def __init__(self, dry: bool) -> None:
         self.dry = dry
         self.counts: dict[str, int] = {}
+        self.mended: set[int] = set()
         # Of our own export: the title of each number, and which titles have one.
         self.numbers: dict[str, int] = {}
         self.taken: set[int] = set()
@@ -214,6 +216,12 @@ class _Memory:
         self.made = 0
         self.codes: set[str] = set()
         self.shelves: set[str] = set()
+
+    def unmended(self, rows: Sequence[Any], most: int) -> list[Any]:
+        """Those remembered rows that no row of this run was known by so far. They are taken by it."""
+        found = [row for row in rows if row.key not in self.counts and row.id not in self.mended][:most]
+        self.mended |= {row.id for row in found}
+        return found
 
     def nth(self, key: str, copies: int) -> list[int]:
         """The numbers of so many more rows that look the same."""
@@ -263,7 +271,7 @@ class _Here:
         ours = remembered.where(ImportedRow.source == plan.source)
         rows = db.execute(ours.where(ImportedRow.key.in_({entry.key for entry in entries}))).all()
         self.rows = {(row.key, row.n): row for row in rows}
-        loose = db.execute(ours.where(ImportedRow.loose.in_({entry.loose for entry in entries})).order_by(ImportedRow.id))
+        loose = db.execute(ours.where(ImportedRow.loose.in_({entry.loose for entry in entries if entry.loose})).order_by(ImportedRow.id))
         self.loose: dict[str, list[Any]] = defaultdict(list)
         for row in loose:
             self.loose[row.loose].append(row)
@@ -315,6 +323,7 @@ def _decide(db: Session, entries: Sequence[Entry], memory: _Memory, plan: Plan) 
     for entry in entries:
         step = _Step(entry=entry)
         (_own if plan.format == OWN else _listed)(step, here, soon, memory, plan)
+        step.is_new = step.is_new or (step.title_id is None and step.twin is None and not step.refused)
         shelf = sort_name(entry.facts.shelf) if entry.facts.shelf and step.missing else None
         if shelf and shelf not in here.shelves | memory.shelves:
             step.shelf_is_new = True
@@ -328,9 +337,9 @@ def _listed(step: _Step, here: _Here, soon: _Titles, memory: _Memory, plan: Plan
     entry = step.entry
     numbers = memory.nth(entry.key, entry.copies)
     rows = [row for n in numbers if (row := here.rows.get((entry.key, n)))]
-    if not rows and here.loose.get(entry.loose):
+    if not rows:
         # Something of it was left out when it came in, and somebody has mended the list since.
-        rows = [here.loose[entry.loose].pop(0) for _n in numbers if here.loose[entry.loose]]
+        rows = memory.unmended(here.loose.get(entry.loose, ()), len(numbers))
     step.mended = [row.id for row in rows if row.loose and not entry.remarks]
     step.missing = numbers[len(rows) :]
     step.is_ours = bool(rows)
@@ -390,6 +399,7 @@ def _find(step: _Step, here: _Here, soon: _Titles, memory: _Memory, but: set[int
         return
     if memory.dry:
         memory.made += 1
+        step.is_new = True
         memory.fresh.put_entry(-memory.made, entry)
         if entry.number:
             memory.numbers[entry.number] = -memory.made
@@ -424,7 +434,7 @@ def _twin(entry: Entry, soon: _Titles) -> _Step | None:
 
 
 def _write(db: Session, steps: Sequence[_Step], plan: Plan, now: datetime) -> None:
-    makers = [step for step in steps if step.title_id is None and step.twin is None and not step.refused]
+    makers = [step for step in steps if step.is_new]
     old = [step for step in steps if step.title_id is not None]
     ids = add_titles(db, [(step.entry.new, step.entry.title_created or now) for step in makers])
     for step, title_id in zip(makers, ids, strict=True):
@@ -562,7 +572,7 @@ def _remember(db: Session, steps: Sequence[_Step], copy_ids: dict[tuple[int, int
             continue
         for n in step.missing:
             rows.append({
-                "source": plan.source, "key": entry.key, "n": n, "loose": entry.loose if entry.remarks else None,
+                "source": plan.source, "key": entry.key, "n": n, "loose": entry.loose or None if entry.remarks else None,
                 "title_id": step.title_id, "copy_id": copy_ids[entry.row, n],
             })  # fmt: skip
     if rows:

@@ -211,7 +211,7 @@ def _is_utf8(path: Path) -> bool:
             if not text.isascii():
                 lost = text.count("\ufffd")
                 bad += lost
-                fine += sum(sign > "\x7f" for sign in text) - lost
+                fine += len(text) - len(text.encode("ascii", "ignore")) - lost
     return bad == 0 or fine > 10 * bad
 
 
