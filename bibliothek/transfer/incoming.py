@@ -167,7 +167,7 @@ def _progress(
             troubles.append(Trouble(row.number, "failed", step.refused, row.cells))
             tally = tally.plus(rows=1, failed=1)
             continue
-        is_new = step.title_id is None and step.twin is None
+        is_new = step.is_new
         added = 0 if is_new or step.twin is not None or step.is_ours else len(step.missing)
         more = {"titles": int(is_new), "copies": len(step.missing), "added": added, "known": int(step.is_known)}
         tally = tally.plus(rows=1, **more)
@@ -194,6 +194,7 @@ class _Step(msgspec.Struct, kw_only=True):
     twin: _Step | None = None
     missing: list[int] = []
     mended: list[int] = []
+    is_new: bool = False
     is_known: bool = False
     is_ours: bool = False
     shelf_is_new: bool = False
@@ -229,7 +230,9 @@ class _Titles:
         self.by_isbn: dict[str, list[tuple[Any, str]]] = defaultdict(list)
         self.by_name: dict[tuple[str, str], list[tuple[Any, int | None, bool]]] = defaultdict(list)
 
-    def put(self, who: Any, title_core: str, sort_title: str, person: str, year: int | None, isbns: Sequence[str]) -> None:
+    def put(
+        self, who: Any, title_core: str, sort_title: str, person: str, year: int | None, isbns: Sequence[str]
+    ) -> None:
         for isbn in isbns:
             self.by_isbn[isbn].append((who, title_core))
         for name in {sort_title, title_core}:
@@ -263,7 +266,9 @@ class _Here:
         ours = remembered.where(ImportedRow.source == plan.source)
         rows = db.execute(ours.where(ImportedRow.key.in_({entry.key for entry in entries}))).all()
         self.rows = {(row.key, row.n): row for row in rows}
-        loose = db.execute(ours.where(ImportedRow.loose.in_({entry.loose for entry in entries})).order_by(ImportedRow.id))
+        loose = db.execute(
+            ours.where(ImportedRow.loose.in_({entry.loose for entry in entries})).order_by(ImportedRow.id)
+        )
         self.loose: dict[str, list[Any]] = defaultdict(list)
         for row in loose:
             self.loose[row.loose].append(row)
@@ -273,7 +278,9 @@ class _Here:
         self.codes: set[str] = set()
         if given:
             found = db.execute(
-                select(Copy.code, Copy.title_id, Title.title).join(Title, Title.id == Copy.title_id).where(Copy.code.in_(given))
+                select(Copy.code, Copy.title_id, Title.title)
+                .join(Title, Title.id == Copy.title_id)
+                .where(Copy.code.in_(given))
             )
             self.copies = {code: (title_id, title) for code, title_id, title in found}
             self.codes = set(db.scalars(select(PaperCode.code).where(PaperCode.code.in_(given))))
@@ -297,7 +304,9 @@ def _titles(db: Session, entries: Sequence[Entry]) -> _Titles:
     )
     persons = {title_id: family_of(name) for title_id, name in db.execute(first)}
     numbers: dict[int, list[str]] = defaultdict(list)
-    for title_id, isbn in db.execute(select(TitleIsbn.title_id, TitleIsbn.isbn).where(TitleIsbn.title_id.in_(list(rows)))):
+    for title_id, isbn in db.execute(
+        select(TitleIsbn.title_id, TitleIsbn.isbn).where(TitleIsbn.title_id.in_(list(rows)))
+    ):
         numbers[title_id].append(isbn)
     for title_id in sorted(rows):
         row = rows[title_id]
@@ -315,6 +324,8 @@ def _decide(db: Session, entries: Sequence[Entry], memory: _Memory, plan: Plan) 
     for entry in entries:
         step = _Step(entry=entry)
         (_own if plan.format == OWN else _listed)(step, here, soon, memory, plan)
+        # Said before it is written: then it has its number.
+        step.is_new = step.title_id is None and step.twin is None
         shelf = sort_name(entry.facts.shelf) if entry.facts.shelf and step.missing else None
         if shelf and shelf not in here.shelves | memory.shelves:
             step.shelf_is_new = True
@@ -354,7 +365,9 @@ def _own(step: _Step, here: _Here, soon: _Titles, memory: _Memory, plan: Plan) -
         if core(title) != entry.core and entry.number not in memory.numbers:
             twin = here.titles.same(entry, set())
             if twin != title_id:
-                step.refused = _("Den Code {code} hat hier schon ein Exemplar von „{title}“.", code=code, title=title[:80])
+                step.refused = _(
+                    "Den Code {code} hat hier schon ein Exemplar von „{title}“.", code=code, title=title[:80]
+                )
                 return
         step.title_id, step.is_known = title_id, True
     elif code and (code in here.codes or code in memory.codes):
@@ -471,7 +484,13 @@ def _add_copies(db: Session, steps: Sequence[_Step], now: datetime) -> dict[tupl
         })  # fmt: skip
     connection.execute(insert(Copy), rows)
     numbers = {code: copy_id for copy_id, code in db.execute(select(Copy.id, Copy.code).where(Copy.code.in_(given)))}
-    _thank(db, [(step.entry.facts.donor, at, numbers[code]) for (step, _n), code, at in zip(wanted, given, created, strict=True)])
+    _thank(
+        db,
+        [
+            (step.entry.facts.donor, at, numbers[code])
+            for (step, _n), code, at in zip(wanted, given, created, strict=True)
+        ],
+    )
     return {(step.entry.row, n): numbers[code] for (step, n), code in zip(wanted, given, strict=True)}
 
 

@@ -119,7 +119,7 @@ def test_a_list_becomes_books(librarian: Client) -> None:
     assert "2 neue Titel 2 neue Exemplare" in result
     assert (count(librarian.library, Title), count(librarian.library, Copy)) == (2, 2)
     assert files(librarian.library) == []
-    assert "2 Exemplare aufgenommen , 1 Zeile nicht" in text_of(librarian.get(IMPORT).text)
+    assert "2 Exemplare aufgenommen, 1 Zeile nicht" in text_of(librarian.get(IMPORT).text)
 
 
 def test_what_did_not_come_in_comes_in_again_when_it_is_mended(librarian: Client) -> None:
