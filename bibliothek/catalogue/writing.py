@@ -69,16 +69,21 @@ def insert_titles(db: Session, titles: Sequence[tuple[NewTitle, datetime]]) -> l
     if not titles:
         return []
     connection = db.connection()
-    ids = list(connection.scalars(insert(Title).returning(Title.id, sort_by_parameter_order=True), [
-        {
-            **{name: getattr(new.fields, name) for name in OWN_COLUMNS},
-            "sort_title": new.sort_title,
-            "source": new.origin.source,
-            "source_url": new.origin.source_url,
-            "created_at": at,
-        }
-        for new, at in titles
-    ]))
+    ids = list(
+        connection.scalars(
+            insert(Title).returning(Title.id, sort_by_parameter_order=True),
+            [
+                {
+                    **{name: getattr(new.fields, name) for name in OWN_COLUMNS},
+                    "sort_title": new.sort_title,
+                    "source": new.origin.source,
+                    "source_url": new.origin.source_url,
+                    "created_at": at,
+                }
+                for new, at in titles
+            ],
+        )
+    )
     for table, rows in _parts(ids, titles):
         if rows:
             connection.execute(insert(table), rows)

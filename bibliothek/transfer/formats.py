@@ -176,8 +176,8 @@ _WORDS = {
     "language": "sprache language languagecode lang sprachen languages",
     "series": "reihe serie series reihentitel schriftenreihe",
     "number": "band bandnummer bandnr nummerderreihe volume vol reihennummer",
-    "subjects": "thema themen schlagwort schlagworte schlagworter schlagwoerter genre kategorie kategorien tags subjects sachgebiet "
-    "rubrik subject keywords",
+    "subjects": "thema themen schlagwort schlagworte schlagworter schlagwoerter genre kategorie kategorien tags subjects "
+    "sachgebiet rubrik subject keywords",
     "shelf": "regal standort standorte fach shelf location signatur aufstellung platz stellplatz",
     "condition": "zustand condition",
     "donor": "spende spendevon gespendetvon spender spenderin herkunft donor",
@@ -242,7 +242,7 @@ def guess(path: Path, reading: Reading | None = None) -> Plan:
         reading=msgspec.structs.replace(found, header=header),
         format=name,
         columns=columns,
-        names=FORMATS[name].names or _name_order(below, columns),  # type: ignore[arg-type]
+        names=FORMATS[name].names or _name_order(below, columns),
         source=_(FORMATS[name].name),
     )
 

@@ -109,7 +109,7 @@ def bring_in(
     tally, skip, size = counted or Tally(), counted.rows if counted else 0, _FIRST
     with rows_of(path, plan.reading) as rows:
         books = (row for row in rows if row.number > plan.reading.header)
-        for handful in _handfuls(books, lambda: size):
+        for handful in _handfuls(books, lambda: size):  # noqa: B023 (the size of the moment)
             read = [_read(row, plan) for row in handful]
             entries = [found for found in read if isinstance(found, Entry)]
             began = 0.0
@@ -580,7 +580,7 @@ def _remember(db: Session, steps: Sequence[_Step], copy_ids: dict[tuple[int, int
         if plan.format == OWN:
             continue
         for n in step.missing:
-            rows.append({
+            rows.append({  # noqa: PERF401
                 "source": plan.source, "key": entry.key, "n": n, "loose": entry.loose if entry.remarks else None,
                 "title_id": step.title_id, "copy_id": copy_ids[entry.row, n],
             })  # fmt: skip

@@ -20,7 +20,10 @@ from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
 
-LIST = "Titel;Autor;ISBN;Jahr;Regal\nMomo;Michael Ende;9783522202107;2018;Kinder\nUtopia;Thomas Morus;;1516;Klassiker\n;Niemand;;1999;\n"
+LIST = (
+    "Titel;Autor;ISBN;Jahr;Regal\nMomo;Michael Ende;9783522202107;2018;Kinder\n"
+    "Utopia;Thomas Morus;;1516;Klassiker\n;Niemand;;1999;\n"
+)
 IMPORT = "/verwaltung/import"
 
 
