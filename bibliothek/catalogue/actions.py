@@ -35,7 +35,9 @@ def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | 
 def add_titles(db: Session, titles: Sequence[tuple[NewTitle, datetime]]) -> list[int]:
     """Many new titles, each with the moment it came, indexed; returns their numbers in this order. No picture is asked for."""
     ids = insert_titles(db, titles)
-    search.index_terms(db, [(title_id, new.terms) for title_id, (new, _at) in zip(ids, titles, strict=True)], are_new=True)
+    search.index_terms(
+        db, [(title_id, new.terms) for title_id, (new, _at) in zip(ids, titles, strict=True)], are_new=True
+    )
     return ids
 
 

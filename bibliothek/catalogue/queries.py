@@ -24,8 +24,8 @@ from bibliothek.catalogue import search as index
 from bibliothek.catalogue.dialects import DIALECTS
 from bibliothek.catalogue.entries import wanted
 from bibliothek.catalogue.fields import OWN_COLUMNS, Part, Person, TitleAnswer
-from bibliothek.catalogue.fields import fields_of as fields_of
-from bibliothek.catalogue.fields import subjects_of as subjects_of
+from bibliothek.catalogue.fields import fields_of as fields_of  # noqa: PLC0414 (others ask here)
+from bibliothek.catalogue.fields import subjects_of as subjects_of  # noqa: PLC0414
 from bibliothek.catalogue.models import Contributor, SeriesPart, Title, TitleIsbn, TitleMerge
 from bibliothek.catalogue.rules import is_language
 from bibliothek.catalogue.search import CAP, AnySelect

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from bibliothek.catalogue.entries import terms
 from bibliothek.catalogue.fields import OWN_COLUMNS, Origin, TitleFields
 from bibliothek.catalogue.models import Contributor, FieldOrigin, SeriesPart, Subject, Title, TitleIsbn
-from bibliothek.catalogue.provenance import is_gap, source_of, values_of
+from bibliothek.catalogue.provenance import PERSON, is_gap, source_of, values_of
 from bibliothek.catalogue.words import fold, sort_form
 
 
@@ -69,16 +69,21 @@ def insert_titles(db: Session, titles: Sequence[tuple[NewTitle, datetime]]) -> l
     if not titles:
         return []
     connection = db.connection()
-    ids = list(connection.scalars(insert(Title).returning(Title.id, sort_by_parameter_order=True), [
-        {
-            **{name: getattr(new.fields, name) for name in OWN_COLUMNS},
-            "sort_title": new.sort_title,
-            "source": new.origin.source,
-            "source_url": new.origin.source_url,
-            "created_at": at,
-        }
-        for new, at in titles
-    ]))
+    ids = list(
+        connection.scalars(
+            insert(Title).returning(Title.id, sort_by_parameter_order=True),
+            [
+                {
+                    **{name: getattr(new.fields, name) for name in OWN_COLUMNS},
+                    "sort_title": new.sort_title,
+                    "source": new.origin.source,
+                    "source_url": new.origin.source_url,
+                    "created_at": at,
+                }
+                for new, at in titles
+            ],
+        )
+    )
     for table, rows in _parts(ids, titles):
         if rows:
             connection.execute(insert(table), rows)
@@ -99,7 +104,8 @@ def _parts(ids: list[int], titles: Sequence[tuple[NewTitle, datetime]]) -> list[
         for n, subject in enumerate(named):
             subjects.append({"title_id": title_id, "position": n, "name": subject})
         for name, value in values_of(fields, named).items():
-            if not is_gap(value):
+            # A gap has a source where a person left it on purpose.
+            if not is_gap(value) or new.origin.fields.get(name) == PERSON:
                 origins.append({"title_id": title_id, "field": name, "source": source_of(name, new.origin), "at": at})
     tables = (Contributor, SeriesPart, TitleIsbn, Subject, FieldOrigin)
     return list(zip(tables, (persons, series, isbns, subjects, origins), strict=True))

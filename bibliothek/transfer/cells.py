@@ -1,4 +1,4 @@
-"""Single cells of spreadsheets: what a spreadsheet program would run as a formula leaves as text, and comes back as it was. Pure."""
+"""Single cells of spreadsheets: what would be run as a formula there leaves as text, and comes back as it was. Pure."""
 
 from __future__ import annotations
 

@@ -82,8 +82,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A row that is a book.
 
     `copies` is how many of it there are. `key` tells the row from all others of its list, but for its doubles; `loose` tells it
-    by title and first person alone, empty where the list numbers its rows. `core` and
-    `first_person` are what a title is recognised by. `number` is that of its title in our own export. `remarks` say what was left out.
+    by title and first person alone, empty where the list numbers its rows. `core` and `first_person` are what a title is
+    recognised by. `number` is that of its title in our own export. `remarks` say what was left out.
     """
 
     row: int
@@ -103,9 +103,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return self.new.fields
 
 
-
 def core(title: str, language: str | None = None) -> str:
-    """What a title is called at its heart, folded: without article, and without what stands behind a colon, a slash or in brackets."""
+    """What a title is called at its heart, folded: without article, and what stands behind a colon, a slash or in brackets."""
     return sort_form(re.split(r"\s*[:/(\[]|\s[-–—.]\s", title, maxsplit=1)[0] or title, language)
 
 
@@ -242,7 +241,9 @@ class _Cells:
             return None
         found = _CONDITION_OF.get(word.lower()) or (word.lower() if word.lower() in CONDITIONS else None)
         if found is None:
-            self.leave_out("condition", _("„{text}“ ist keiner der Zustände neu, gut, gebraucht, beschädigt.", text=word[:40]))
+            self.leave_out(
+                "condition", _("„{text}“ ist keiner der Zustände neu, gut, gebraucht, beschädigt.", text=word[:40])
+            )
         return found
 
     def donor(self) -> str | None:
@@ -270,8 +271,8 @@ class _Cells:
                     right.append(found.isbn13)
         telling = [error for error in wrong if not isinstance(error, RoundedNumber)]
         # A rounded number beside another one is only its double.
-        for error in telling or ([] if right else wrong):
-            self.leave_out("isbn", error.sentence)
+        for why in telling or ([] if right else wrong):
+            self.leave_out("isbn", why.sentence)
         return tuple(dict.fromkeys(right))[:MOST_ISBNS]
 
 
@@ -401,7 +402,12 @@ class _AnyRow(_Cells):
         if named := self.text("series"):
             number = self.text("number")
             series = read_series(f"{named} ; {number}" if number else named)
-        publisher, year, pages, edition = self.text("publisher"), self.whole("year"), self.whole("pages"), self.text("edition")
+        publisher, year, pages, edition = (
+            self.text("publisher"),
+            self.whole("year"),
+            self.whole("pages"),
+            self.text("edition"),
+        )
         if imprint := self.text("imprint"):
             publisher = publisher or _imprint(imprint)
             printed = re.search(r"(?<!\d)((?:1[5-9]|20)\d\d)(?!\d)", imprint)
@@ -457,7 +463,13 @@ class _AnyRow(_Cells):
         if not said:
             return None
         word = said.lower().replace("_", "-").partition("-")[0].strip()
-        found = word if is_language(word) else _LANGUAGES.get("".join(fold(said))) or two_letters(word) if len(word) != 2 else word
+        found = (
+            word
+            if is_language(word)
+            else _LANGUAGES.get("".join(fold(said))) or two_letters(word)
+            if len(word) != 2
+            else word
+        )
         if len(word) > 3 and word not in _LANGUAGES and "".join(fold(said)) not in _LANGUAGES:
             found = None
         if not found:

@@ -176,8 +176,8 @@ _WORDS = {
     "language": "sprache language languagecode lang sprachen languages",
     "series": "reihe serie series reihentitel schriftenreihe",
     "number": "band bandnummer bandnr nummerderreihe volume vol reihennummer",
-    "subjects": "thema themen schlagwort schlagworte schlagworter schlagwoerter genre kategorie kategorien tags subjects sachgebiet "
-    "rubrik subject keywords",
+    "subjects": "thema themen schlagwort schlagworte schlagworter schlagwoerter genre kategorie kategorien tags subjects "
+    "sachgebiet rubrik subject keywords",
     "shelf": "regal standort standorte fach shelf location signatur aufstellung platz stellplatz",
     "condition": "zustand condition",
     "donor": "spende spendevon gespendetvon spender spenderin herkunft donor",
@@ -242,7 +242,7 @@ def guess(path: Path, reading: Reading | None = None) -> Plan:
         reading=msgspec.structs.replace(found, header=header),
         format=name,
         columns=columns,
-        names=FORMATS[name].names or _name_order(below, columns),  # type: ignore[arg-type]
+        names=FORMATS[name].names or _name_order(below, columns),
         source=_(FORMATS[name].name),
     )
 
@@ -271,7 +271,7 @@ def check_mapping(columns: Sequence[str]) -> None:
     errors: dict[str, str] = {}
     seen: set[str] = set()
     for n, target in enumerate(columns):
-        if target in seen and target not in SEVERAL:
+        if target and target in seen and target not in SEVERAL:
             errors[f"c{n}"] = _("„{what}“ ist schon einer anderen Spalte zugeordnet.", what=_(TARGETS[target]))
         seen.add(target)
     if "title" not in seen:
@@ -290,7 +290,9 @@ def _recognised(first: list[Row]) -> tuple[str, int, list[str]]:
     best: tuple[int, str, int, list[str]] = (0, LIST, 0, [])
     for row in first[:_HEADER_WITHIN]:
         headings = [_key(cell) for cell in row.cells]
-        name = next((name for name, one in FORMATS.items() if one.marks and set(map(_key, one.marks)) <= set(headings)), LIST)
+        name = next(
+            (name for name, one in FORMATS.items() if one.marks and set(map(_key, one.marks)) <= set(headings)), LIST
+        )
         known = {_key(heading): target for heading, target in FORMATS[name].columns.items()}
         of = known if name != LIST else _TARGET_OF
         targets = _once([of.get(heading, "") for heading in headings])

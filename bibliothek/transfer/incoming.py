@@ -109,7 +109,7 @@ def bring_in(
     tally, skip, size = counted or Tally(), counted.rows if counted else 0, _FIRST
     with rows_of(path, plan.reading) as rows:
         books = (row for row in rows if row.number > plan.reading.header)
-        for handful in _handfuls(books, lambda: size):
+        for handful in _handfuls(books, lambda: size):  # noqa: B023 (the size of the moment)
             read = [_read(row, plan) for row in handful]
             entries = [found for found in read if isinstance(found, Entry)]
             began = 0.0
@@ -194,9 +194,9 @@ class _Step(msgspec.Struct, kw_only=True):
     twin: _Step | None = None
     missing: list[int] = []
     mended: list[int] = []
+    is_new: bool = False
     is_known: bool = False
     is_ours: bool = False
-    is_new: bool = False
     shelf_is_new: bool = False
     refused: str | None = None
 
@@ -237,7 +237,9 @@ class _Titles:
         self.by_isbn: dict[str, list[tuple[Any, str]]] = defaultdict(list)
         self.by_name: dict[tuple[str, str], list[tuple[Any, int | None, bool]]] = defaultdict(list)
 
-    def put(self, who: Any, title_core: str, sort_title: str, person: str, year: int | None, isbns: Sequence[str]) -> None:
+    def put(
+        self, who: Any, title_core: str, sort_title: str, person: str, year: int | None, isbns: Sequence[str]
+    ) -> None:
         for isbn in isbns:
             self.by_isbn[isbn].append((who, title_core))
         for name in {sort_title, title_core}:
@@ -249,7 +251,7 @@ class _Titles:
 
     def same(self, entry: Entry, but: set[int]) -> Any:
         """The title of this row, unless it is one of `but`: one ISBN in common and the same title at its heart; or the same
-        title, first person and year, where not both have an ISBN. See docs/decisions/0009-same-row.md."""
+        title, first person and year, where not both have an ISBN. See docs/decisions/0010-same-row.md."""
         fields = entry.fields
         for isbn in fields.isbns:
             for who, title_core in self.by_isbn.get(isbn, ()):
@@ -271,7 +273,11 @@ class _Here:
         ours = remembered.where(ImportedRow.source == plan.source)
         rows = db.execute(ours.where(ImportedRow.key.in_({entry.key for entry in entries}))).all()
         self.rows = {(row.key, row.n): row for row in rows}
-        loose = db.execute(ours.where(ImportedRow.loose.in_({entry.loose for entry in entries if entry.loose})).order_by(ImportedRow.id))
+        loose = db.execute(
+            ours.where(ImportedRow.loose.in_({entry.loose for entry in entries if entry.loose})).order_by(
+                ImportedRow.id
+            )
+        )
         self.loose: dict[str, list[Any]] = defaultdict(list)
         for row in loose:
             self.loose[row.loose].append(row)
@@ -281,7 +287,9 @@ class _Here:
         self.codes: set[str] = set()
         if given:
             found = db.execute(
-                select(Copy.code, Copy.title_id, Title.title).join(Title, Title.id == Copy.title_id).where(Copy.code.in_(given))
+                select(Copy.code, Copy.title_id, Title.title)
+                .join(Title, Title.id == Copy.title_id)
+                .where(Copy.code.in_(given))
             )
             self.copies = {code: (title_id, title) for code, title_id, title in found}
             self.codes = set(db.scalars(select(PaperCode.code).where(PaperCode.code.in_(given))))
@@ -305,7 +313,9 @@ def _titles(db: Session, entries: Sequence[Entry]) -> _Titles:
     )
     persons = {title_id: family_of(name) for title_id, name in db.execute(first)}
     numbers: dict[int, list[str]] = defaultdict(list)
-    for title_id, isbn in db.execute(select(TitleIsbn.title_id, TitleIsbn.isbn).where(TitleIsbn.title_id.in_(list(rows)))):
+    for title_id, isbn in db.execute(
+        select(TitleIsbn.title_id, TitleIsbn.isbn).where(TitleIsbn.title_id.in_(list(rows)))
+    ):
         numbers[title_id].append(isbn)
     for title_id in sorted(rows):
         row = rows[title_id]
@@ -323,7 +333,8 @@ def _decide(db: Session, entries: Sequence[Entry], memory: _Memory, plan: Plan) 
     for entry in entries:
         step = _Step(entry=entry)
         (_own if plan.format == OWN else _listed)(step, here, soon, memory, plan)
-        step.is_new = step.is_new or (step.title_id is None and step.twin is None and not step.refused)
+        # Said before it is written: then it has its number.
+        step.is_new = step.title_id is None and step.twin is None and not step.refused
         shelf = sort_name(entry.facts.shelf) if entry.facts.shelf and step.missing else None
         if shelf and shelf not in here.shelves | memory.shelves:
             step.shelf_is_new = True
@@ -363,7 +374,9 @@ def _own(step: _Step, here: _Here, soon: _Titles, memory: _Memory, plan: Plan) -
         if core(title) != entry.core and entry.number not in memory.numbers:
             twin = here.titles.same(entry, set())
             if twin != title_id:
-                step.refused = _("Den Code {code} hat hier schon ein Exemplar von „{title}“.", code=code, title=title[:80])
+                step.refused = _(
+                    "Den Code {code} hat hier schon ein Exemplar von „{title}“.", code=code, title=title[:80]
+                )
                 return
         step.title_id, step.is_known = title_id, True
     elif code and (code in here.codes or code in memory.codes):
@@ -399,7 +412,6 @@ def _find(step: _Step, here: _Here, soon: _Titles, memory: _Memory, but: set[int
         return
     if memory.dry:
         memory.made += 1
-        step.is_new = True
         memory.fresh.put_entry(-memory.made, entry)
         if entry.number:
             memory.numbers[entry.number] = -memory.made
@@ -481,7 +493,13 @@ def _add_copies(db: Session, steps: Sequence[_Step], now: datetime) -> dict[tupl
         })  # fmt: skip
     connection.execute(insert(Copy), rows)
     numbers = {code: copy_id for copy_id, code in db.execute(select(Copy.id, Copy.code).where(Copy.code.in_(given)))}
-    _thank(db, [(step.entry.facts.donor, at, numbers[code]) for (step, _n), code, at in zip(wanted, given, created, strict=True)])
+    _thank(
+        db,
+        [
+            (step.entry.facts.donor, at, numbers[code])
+            for (step, _n), code, at in zip(wanted, given, created, strict=True)
+        ],
+    )
     return {(step.entry.row, n): numbers[code] for (step, n), code in zip(wanted, given, strict=True)}
 
 
@@ -563,17 +581,16 @@ def _fill_gaps(db: Session, steps: Sequence[_Step], now: datetime) -> None:
 
 def _remember(db: Session, steps: Sequence[_Step], copy_ids: dict[tuple[int, int], int], plan: Plan) -> None:
     """Write down which row became which copy. A copy of our own export is known by its code."""
-    rows = []
-    for step in steps:
-        entry = step.entry
-        for row_id in step.mended:
-            db.execute(update(ImportedRow).where(ImportedRow.id == row_id).values(loose=None))
-        if plan.format == OWN:
-            continue
-        for n in step.missing:
-            rows.append({
-                "source": plan.source, "key": entry.key, "n": n, "loose": entry.loose or None if entry.remarks else None,
-                "title_id": step.title_id, "copy_id": copy_ids[entry.row, n],
-            })  # fmt: skip
+    for row_id in [row_id for step in steps for row_id in step.mended]:
+        db.execute(update(ImportedRow).where(ImportedRow.id == row_id).values(loose=None))
+    if plan.format == OWN:
+        return
+    rows = [
+        {
+            "source": plan.source, "key": entry.key, "n": n, "loose": entry.loose or None if entry.remarks else None,
+            "title_id": step.title_id, "copy_id": copy_ids[entry.row, n],
+        }
+        for step in steps for entry in [step.entry] for n in step.missing
+    ]  # fmt: skip
     if rows:
         db.connection().execute(insert(ImportedRow), rows)

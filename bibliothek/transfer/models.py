@@ -12,7 +12,7 @@ class ImportRun(Base):
     """A file that a librarian brought.
 
     `state`: "new" until somebody said which column is what, "checking" and "checked" for the preview, "running", then "done",
-    "failed" (`trouble` says why) or "dropped". `plan` and `tally` are JSON (`formats.Plan`, `incoming.Tally`). `rows_done` are the
+    "failed" (`trouble` says why) or "dropped". `plan` and `tally` are JSON (`formats.Plan`, `runs.Account`). `rows_done` are the
     rows of the file that were read so far, `rows_total` all of them. Who works on it has it until `lease_until`.
     """
 

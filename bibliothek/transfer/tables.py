@@ -136,7 +136,7 @@ def _refuse_others(start: bytes) -> None:
     if found == "xls":
         raise NoTable(
             _(
-                "Das ist eine alte Excel-Datei (.xls) oder eine mit Kennwort. Öffne sie und speichere sie als „Excel-Arbeitsmappe (.xlsx)“ oder als CSV, ohne Kennwort."
+                "Das ist eine alte Excel-Datei (.xls) oder eine mit Kennwort. Öffne sie und speichere sie als „Excel-Arbeitsmappe (.xlsx)“ oder als CSV, ohne Kennwort."  # noqa: E501
             )
         )
     head = start[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -157,7 +157,7 @@ def _check_zip(path: Path) -> None:
             if "mimetype" in names and b"opendocument" in archive.open("mimetype").read(200):
                 raise NoTable(
                     _(
-                        "Das ist eine OpenDocument-Datei (.ods). Öffne sie in LibreOffice und speichere sie als „Excel 2007–365 (.xlsx)“ oder als CSV."
+                        "Das ist eine OpenDocument-Datei (.ods). Öffne sie in LibreOffice und speichere sie als „Excel 2007–365 (.xlsx)“ oder als CSV."  # noqa: E501
                     )
                 )
     except (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
