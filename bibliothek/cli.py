@@ -360,13 +360,13 @@ def import_(file: Path, name: str | None, dry_run: bool) -> None:
         import msgspec
 
         from bibliothek.i18n import _
-        from bibliothek.transfer.formats import TARGETS, check_mapping, columns_of, guess, heading_of
+        from bibliothek.transfer.formats import FORMATS, TARGETS, check_mapping, columns_of, guess
         from bibliothek.transfer.incoming import Tally, bring_in
         from bibliothek.web.visit import utc_now
 
         plan = guess(file)
         plan = msgspec.structs.replace(plan, source=(name or plan.source)[:100])
-        click.echo(f"Gelesen als: {heading_of(plan)}")
+        click.echo(f"Gelesen als: {_(FORMATS[plan.format].name)}")
         for column, target in zip(columns_of(file, plan), plan.columns, strict=True):
             click.echo(f"  {column.heading or f'Spalte {column.number + 1}'}: {_(TARGETS[target]) if target else '–'}")
         check_mapping(plan.columns)

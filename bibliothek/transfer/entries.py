@@ -34,7 +34,7 @@ from bibliothek.lookup.isbn import NotAnIsbn, RoundedNumber, isbns_in, read_isbn
 from bibliothek.lookup.languages import two_letters
 from bibliothek.lookup.names import given_first
 from bibliothek.problems import Invalid
-from bibliothek.transfer.formats import FORMATS, OWN, TARGETS, Plan
+from bibliothek.transfer.formats import OWN, TARGETS, Plan
 from bibliothek.transfer.tables import LONGEST_CELL, MOST_COLUMNS, Row
 
 MOST_COPIES = 100
@@ -128,6 +128,8 @@ def read_entry(row: Row, plan: Plan) -> Entry:
     first = family_of(fields.contributors[0].name) if fields.contributors else ""
     heart = core(fields.title, fields.language)
     row_id = "".join(cells.get("row_id", []))[:100].strip()
+    if codes.holds_card(row_id):
+        row_id = ""
     key = f"id:{row_id}" if row_id else _hash(new.sort_title, first, str(fields.year or ""), *fields.isbns[:1])
     return Entry(
         row=row.number,
@@ -232,6 +234,9 @@ class _Cells:
         name = self.text("shelf")
         if len(name) > LONGEST_SHELF_NAME:
             self.leave_out("shelf", _("Der Name ist zu lang: höchstens {n} Zeichen.", n=LONGEST_SHELF_NAME))
+            return None
+        if codes.holds_card(name):
+            self.leave_out("shelf", _("Das ist der Code einer Karte."))
             return None
         return name or None
 
@@ -506,8 +511,3 @@ def _series_in(title: str) -> tuple[str, tuple[Part, ...]]:
 def _imprint(text: str) -> str:
     """The publisher in LibraryThing's "Library of America (2007), Edition: 1st, Hardcover, 864 pages"."""
     return re.split(r"\s*[(,]\s*(?:\D{0,12}\d{4}|Edition:)", text, maxsplit=1)[0].strip(" ,")
-
-
-def heading_of(plan: Plan) -> str:
-    """What the format of a plan is called on the page."""
-    return _(FORMATS[plan.format].name)

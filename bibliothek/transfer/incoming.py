@@ -118,7 +118,7 @@ def bring_in(
                 steps = _decide(db, entries, memory, plan)
                 if not dry:
                     _write(db, steps, plan, clock())
-                    note_numbers(memory, steps)
+                    memory.note(steps)
                 new = max(0, len(handful) - skip)
                 progress = _progress(tally, handful, read, steps, len(handful) - new)
                 if record and not dry:
@@ -187,13 +187,14 @@ def _progress(
 class _Step(msgspec.Struct, kw_only=True):
     """What is to be done with one row. `title_id` is that of a title that is here (negative: of one that a preview would have
     made), `twin` an earlier step of the same handful that makes it; without both, the step makes it itself. `missing` are the
-    numbers of the copies that are to come. `is_ours`: the title came with this very list; `is_new`: it comes with this row."""
+    numbers of the copies that are to come. `mended` are remembered rows, each with the
+    number that it has now. `is_ours`: the title came with this very list; `is_new`: it comes with this row."""
 
     entry: Entry
     title_id: int | None = None
     twin: _Step | None = None
     missing: list[int] = []
-    mended: list[int] = []
+    mended: list[tuple[int, int]] = []
     is_new: bool = False
     is_known: bool = False
     is_ours: bool = False
@@ -208,12 +209,13 @@ class _Memory:
         self.dry = dry
         self.counts: dict[str, int] = {}
         self.mended: set[int] = set()
+        # The titles that this run made (negative: would have made).
+        self.made: set[int] = set()
         # Of our own export: the title of each number, and which titles have one.
         self.numbers: dict[str, int] = {}
         self.taken: set[int] = set()
         # What a preview would have made.
         self.fresh = _Titles()
-        self.made = 0
         self.codes: set[str] = set()
         self.shelves: set[str] = set()
 
@@ -222,6 +224,17 @@ class _Memory:
         found = [row for row in rows if row.key not in self.counts and row.id not in self.mended][:most]
         self.mended |= {row.id for row in found}
         return found
+
+    def note(self, steps: Iterable[_Step]) -> None:
+        """What this handful has become: the titles that it made and, of our own export, the title of each number."""
+        for step in steps:
+            if step.title_id is None:
+                continue
+            if step.is_new:
+                self.made.add(step.title_id)
+            if step.entry.number:
+                self.numbers.setdefault(step.entry.number, step.title_id)
+                self.taken.add(step.title_id)
 
     def nth(self, key: str, copies: int) -> list[int]:
         """The numbers of so many more rows that look the same."""
@@ -348,10 +361,11 @@ def _listed(step: _Step, here: _Here, soon: _Titles, memory: _Memory, plan: Plan
     entry = step.entry
     numbers = memory.nth(entry.key, entry.copies)
     rows = [row for n in numbers if (row := here.rows.get((entry.key, n)))]
+    step.mended = [(row.id, row.n) for row in rows if row.loose and not entry.remarks]
     if not rows:
         # Something of it was left out when it came in, and somebody has mended the list since.
         rows = memory.unmended(here.loose.get(entry.loose, ()), len(numbers))
-    step.mended = [row.id for row in rows if row.loose and not entry.remarks]
+        step.mended = [(row.id, n) for row, n in zip(rows, numbers, strict=False)]
     step.missing = numbers[len(rows) :]
     step.is_ours = bool(rows)
     step.is_known = not step.missing
@@ -359,8 +373,7 @@ def _listed(step: _Step, here: _Here, soon: _Titles, memory: _Memory, plan: Plan
         step.title_id = rows[0].title_id
         return
     _find(step, here, soon, memory, set())
-    was_here = step.title_id is not None and step.title_id > 0
-    if plan.only_new and was_here:
+    if plan.only_new and step.title_id is not None and not step.is_ours:
         step.missing, step.is_known = [], True
 
 
@@ -408,14 +421,15 @@ def _find(step: _Step, here: _Here, soon: _Titles, memory: _Memory, but: set[int
     if found is None and memory.dry:
         found = memory.fresh.same(entry, but)
     if found is not None:
-        step.title_id = found
+        step.title_id, step.is_ours = found, found in memory.made
         return
     if memory.dry:
-        memory.made += 1
-        memory.fresh.put_entry(-memory.made, entry)
+        made = -len(memory.made) - 1
+        memory.made.add(made)
+        memory.fresh.put_entry(made, entry)
         if entry.number:
-            memory.numbers[entry.number] = -memory.made
-            memory.taken.add(-memory.made)
+            memory.numbers[entry.number] = made
+            memory.taken.add(made)
         return
     twin = _twin(entry, soon)
     if twin is not None:
@@ -458,14 +472,6 @@ def _write(db: Session, steps: Sequence[_Step], plan: Plan, now: datetime) -> No
     if plan.format != OWN:
         _fill_gaps(db, [step for step in old if step.missing or step.mended or not step.is_known], now)
     _remember(db, steps, copy_ids, plan)
-
-
-def note_numbers(memory: _Memory, steps: Iterable[_Step]) -> None:
-    """Of our own export: which titles the numbers of this handful have become."""
-    for step in steps:
-        if step.entry.number and step.title_id is not None:
-            memory.numbers.setdefault(step.entry.number, step.title_id)
-            memory.taken.add(step.title_id)
 
 
 def _add_copies(db: Session, steps: Sequence[_Step], now: datetime) -> dict[tuple[int, int], int]:
@@ -581,16 +587,23 @@ def _fill_gaps(db: Session, steps: Sequence[_Step], now: datetime) -> None:
 
 def _remember(db: Session, steps: Sequence[_Step], copy_ids: dict[tuple[int, int], int], plan: Plan) -> None:
     """Write down which row became which copy. A copy of our own export is known by its code."""
-    for row_id in [row_id for step in steps for row_id in step.mended]:
-        db.execute(update(ImportedRow).where(ImportedRow.id == row_id).values(loose=None))
+    for step in steps:
+        for row_id, n in step.mended:
+            now_known_by = {"key": step.entry.key, "n": n, "loose": _loose(step.entry)}
+            db.execute(update(ImportedRow).where(ImportedRow.id == row_id).values(now_known_by))
     if plan.format == OWN:
         return
     rows = [
         {
-            "source": plan.source, "key": entry.key, "n": n, "loose": entry.loose or None if entry.remarks else None,
+            "source": plan.source, "key": entry.key, "n": n, "loose": _loose(entry),
             "title_id": step.title_id, "copy_id": copy_ids[entry.row, n],
         }
         for step in steps for entry in [step.entry] for n in step.missing
     ]  # fmt: skip
     if rows:
         db.connection().execute(insert(ImportedRow), rows)
+
+
+def _loose(entry: Entry) -> str | None:
+    """By what else the row is known until what was left out of it is mended."""
+    return entry.loose if entry.remarks and entry.loose else None

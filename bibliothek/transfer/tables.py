@@ -209,7 +209,8 @@ def _is_utf8(path: Path) -> bool:
         while chunk := file.read(1 << 20):
             text = decoder.decode(chunk)
             if not text.isascii():
-                lost = text.count("\ufffd")
+                # One that stands in the file itself is as good as any letter.
+                lost = text.count("\ufffd") - chunk.count(b"\xef\xbf\xbd")
                 bad += lost
                 fine += len(text) - len(text.encode("ascii", "ignore")) - lost
     return bad == 0 or fine > 10 * bad
@@ -327,16 +328,14 @@ def _row(number: int, cells: list[str], torn: bool = False) -> Row | None:
 def _sheet(path: Path) -> Iterator[Iterator[Row]]:
     """The first sheet that holds something."""
     _check_zip(path)
-    with _plain_words():
-        from openpyxl import load_workbook
-
-        book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    try:
+    # Opened here: openpyxl itself would judge the file by its name.
+    with path.open("rb") as file:
         with _plain_words():
+            from openpyxl import load_workbook
+
+            book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
             sheet = next((sheet for sheet in book.worksheets if any(True for _row in _cells(sheet))), None)
         yield _rows(sheet) if sheet is not None else iter(())
-    finally:
-        book.close()
 
 
 @contextmanager
