@@ -89,7 +89,7 @@ def test_the_same_table_on_the_page_in_a_file_and_in_a_pipe(both: Library, run: 
         assert 'href="/verwaltung/export"' in page.text
         saved = client.get("/verwaltung/export")
     assert saved.content == piped.encode()
-    assert re.search(r'filename="bibliothek-\d{4}-\d\d-\d\d\.csv"', saved.headers["content-disposition"])
+    assert re.search(r"filename\*=UTF-8''bibliothek-\d{4}-\d\d-\d\d\.csv", saved.headers["content-disposition"])
     assert piped.startswith("\ufeffExemplar-Code;")
 
 
