@@ -111,7 +111,7 @@ def test_a_list_becomes_books(librarian: Client) -> None:
     work(librarian.library)
     preview = text_of(librarian.get(where).text)
     assert "2 neue Titel 2 neue Exemplare" in preview
-    assert "1 passen nicht" in preview
+    assert "1 passt nicht" in preview
     assert "Neue Regale: Kinder, Klassiker" in preview
     assert "Zeile 4" in preview
     assert count(librarian.library, Title) == 0
