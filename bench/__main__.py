@@ -1,6 +1,6 @@
 """Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
 
-`python -m bench [start] [search] [lending] [lookups] [camera]`; without names, all of them.
+`python -m bench [start] [search] [lending] [lookups] [imports] [camera]`; without names, all of them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ STARTS = 9
 # loans of a round.
 PENDING, LAID = 40, 160
 SEARCHES, LOANS = 600, 1600
+LIST = Path(__file__).parents[2] / "shared/data/titles/goodbooks-10k.csv"
 
 
 @dataclass
@@ -222,6 +223,23 @@ def camera(bars: Bars) -> None:
     bars.show("wrong codes", wrong, 0)
 
 
+def imports(bars: Bars) -> None:
+    """A list of ten thousand titles, by the command; it lies beside the checkout."""
+    print("\nImport of 10,000 titles into an empty library")
+    if not LIST.exists():
+        print(f"  left out: {LIST.name} does not lie beside this checkout")
+        return
+    with folder() as data:
+        library.make(data, 0)
+        for what, bar in (("bibliothek import", 9), ("the same list again", None)):
+            seconds, peak = server.command(data, "import", str(LIST))
+            bars.show(what, seconds, bar, unit=" s")
+            bars.show("memory at its highest (RSS)", peak, 200, unit=" MiB")
+        began = time.perf_counter()
+        server.command(data, "export", str(data / "everything.csv"))
+        bars.show("bibliothek export", time.perf_counter() - began, unit=" s")
+
+
 def _quoted(text: str) -> str:
     from urllib.parse import quote
 
@@ -233,6 +251,7 @@ BENCHES: dict[str, Callable[[Bars], None]] = {
     "search": search,
     "lending": lending,
     "lookups": lookups,
+    "imports": imports,
     "camera": camera,
 }
 

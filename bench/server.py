@@ -47,6 +47,19 @@ def bibliothek(data: Path, dnb: str = "off") -> Iterator[Server]:
         yield server
 
 
+def command(data: Path, *arguments: str) -> tuple[float, float]:
+    """Run `bibliothek …` to its end; returns seconds with its start, and its memory at the highest in MiB."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bibliothek", *arguments],
+        env={**os.environ, "BIBLIOTHEK_DATA": str(data)},
+        stdout=subprocess.DEVNULL,
+    )
+    _pid, status, used = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, arguments
+    return time.perf_counter() - began, used.ru_maxrss / 1024
+
+
 @contextmanager
 def slow_source() -> Iterator[str]:
     """The address of a source that answers after half a second to three (bench/source.py)."""

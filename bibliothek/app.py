@@ -59,6 +59,8 @@ from bibliothek.reminders import api as reminders_api
 from bibliothek.reminders import pages as reminders_pages
 from bibliothek.settings import Settings, ensure_secret_key
 from bibliothek.tokens import hashed
+from bibliothek.transfer import pages as transfer_pages
+from bibliothek.transfer.runs import Runs
 from bibliothek.web import once
 from bibliothek.web.description import AlwaysThere
 from bibliothek.web.errors import HANDLERS, on_odd_file_name
@@ -108,6 +110,7 @@ def create_app(
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), forget)
     looking = Looking(kit.database, settings, clock)
     cover_rounds = CoverRounds(kit.database, settings, clock, pictures_kept)
+    imports = Runs(kit.database, settings, clock)
     app = Litestar(
         route_handlers=[*routers(), static_router(folder("static"))],
         before_request=check_origin,
@@ -127,8 +130,14 @@ def create_app(
         request_max_body_size=MAX_BODY,
         state=State({"kit": kit}),
         logging_config=None,
-        on_startup=[rounds.start, looking.start, cover_rounds.start],
-        on_shutdown=[rounds.stop, looking.stop, cover_rounds.stop, *([kit.database.close] if database is None else [])],
+        on_startup=[rounds.start, looking.start, cover_rounds.start, imports.start],
+        on_shutdown=[
+            rounds.stop,
+            looking.stop,
+            cover_rounds.stop,
+            imports.stop,
+            *([kit.database.close] if database is None else []),
+        ],
     )
     refuse_undeclared(app)
     return app
@@ -168,6 +177,7 @@ def routers() -> list[Any]:
         lookup_api.api,
         labels_pages.router,
         labels_api.api,
+        transfer_pages.router,
         operations_pages.router,
         operations_api.api,
     ]

@@ -102,6 +102,8 @@ def holds_card(text: str) -> bool:
 
     Such a text must neither be kept nor shown: whoever can read the code has the card. `text` may be of any length.
     """
+    if len(text) < _SHORTEST_CARD and text.isascii():  # other signs may become several letters below
+        return False
     clean = normalized("NFKC", text).upper()
     words = _WORD.findall(clean)
     return (

@@ -11,6 +11,7 @@ from bibliothek.lookup import models as lookup
 from bibliothek.mail import models as mail
 from bibliothek.members import models as members
 from bibliothek.reminders import models as reminders
+from bibliothek.transfer import models as transfer
 from bibliothek.web import once
 
 metadata = Base.metadata
@@ -28,4 +29,5 @@ __all__ = [
     "metadata",
     "once",
     "reminders",
+    "transfer",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -14,7 +14,7 @@ from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.provenance import Renewed, is_gap, renewed
 from bibliothek.catalogue.queries import fields_of, subjects_of
 from bibliothek.catalogue.rules import checked, checked_origin, checked_subjects
-from bibliothek.catalogue.writing import fill, rewrite
+from bibliothek.catalogue.writing import NewTitle, fill, insert_titles, rewrite
 
 
 def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | None = None) -> Title:
@@ -30,6 +30,15 @@ def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | 
     covers.want(db, title.id, origin, fields.isbns, now)
     search.index(db, [title], are_new=True)
     return title
+
+
+def add_titles(db: Session, titles: Sequence[tuple[NewTitle, datetime]]) -> list[int]:
+    """Many new titles, each with the moment it came, indexed; returns their numbers in this order. No picture is asked for."""
+    ids = insert_titles(db, titles)
+    search.index_terms(
+        db, [(title_id, new.terms) for title_id, (new, _at) in zip(ids, titles, strict=True)], are_new=True
+    )
+    return ids
 
 
 def edit_title(

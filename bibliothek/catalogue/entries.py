@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from bibliothek.catalogue.fields import TitleFields, fields_of
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.words import both_spellings, fold, spellings, without_article
 from bibliothek.letters import LONGEST_QUERY, MOST_WORDS
@@ -42,24 +43,29 @@ class Wanted(msgspec.Struct, frozen=True):
 
 def terms_of(title: Title) -> list[str]:
     """What a title, loaded with its parts, can be found by, in order of bytes and each once."""
-    filed, full = fold(title.sort_title), both_spellings(title.title)
-    named = {*full, *_words(person.name for person in title.contributors)}
+    return terms(fields_of(title), title.sort_title, (subject.name for subject in title.subjects))
+
+
+def terms(fields: TitleFields, sort_title: str, subjects: Iterable[str]) -> list[str]:
+    """The same for a title that is not in the database yet; `sort_title` is folded."""
+    filed, full = fold(sort_title), both_spellings(fields.title)
+    named = {*full, *_words(person.name for person in fields.contributors)}
     rest = _words(
         [
-            title.subtitle,
-            *(part.series for part in title.series),
-            *(part.number for part in title.series),
-            *(subject.name for subject in title.subjects),
-            title.publisher,
-            str(title.year or ""),
-            *(isbn.isbn for isbn in title.isbns),
+            fields.subtitle,
+            *(part.title for part in fields.series),
+            *(part.number for part in fields.series),
+            *subjects,
+            fields.publisher,
+            str(fields.year or ""),
+            *fields.isbns,
         ]
     )
-    terms = {*named, *rest, *(NAMED + word for word in named), *(TITLE + word for word in full)}
-    terms |= {FILED + word for word in filed[:1]} | {_whole(filed), _whole(fold(title.title))}
-    if title.language:
-        terms.add(LANGUAGE + title.language)
-    return sorted(terms - {WHOLE}, key=str.encode)
+    found = {*named, *rest, *(NAMED + word for word in named), *(TITLE + word for word in full)}
+    found |= {FILED + word for word in filed[:1]} | {_whole(filed), _whole(fold(fields.title))}
+    if fields.language:
+        found.add(LANGUAGE + fields.language)
+    return sorted(found - {WHOLE}, key=str.encode)
 
 
 def _words(texts: Iterable[str | None]) -> set[str]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
+
+if TYPE_CHECKING:
+    from bibliothek.catalogue.models import Title
 
 # The fields of a title that its own row holds; persons, series and ISBNs have rows of their own.
 OWN_COLUMNS = ("title", "subtitle", "publisher", "place", "year", "edition", "pages", "language")
@@ -59,3 +64,18 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     source_url: str | None = None
     cover_id: int | None = None
     fields: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def fields_of(title: Title) -> TitleFields:
+    """What a title says about itself, from a title loaded with its parts."""
+    return TitleFields(
+        **{name: getattr(title, name) for name in OWN_COLUMNS},
+        contributors=tuple(Person(person.name, person.role) for person in title.contributors),
+        series=tuple(Part(part.series, part.number) for part in title.series),
+        isbns=tuple(isbn.isbn for isbn in title.isbns),
+    )
+
+
+def subjects_of(title: Title) -> tuple[str, ...]:
+    """What a title is about, from a title loaded with its parts."""
+    return tuple(subject.name for subject in title.subjects)

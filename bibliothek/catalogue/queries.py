@@ -23,7 +23,9 @@ from sqlalchemy.orm import Session, selectinload
 from bibliothek.catalogue import search as index
 from bibliothek.catalogue.dialects import DIALECTS
 from bibliothek.catalogue.entries import wanted
-from bibliothek.catalogue.fields import OWN_COLUMNS, Part, Person, TitleAnswer, TitleFields
+from bibliothek.catalogue.fields import OWN_COLUMNS, Part, Person, TitleAnswer
+from bibliothek.catalogue.fields import fields_of as fields_of  # noqa: PLC0414 (others ask here)
+from bibliothek.catalogue.fields import subjects_of as subjects_of  # noqa: PLC0414
 from bibliothek.catalogue.models import Contributor, SeriesPart, Title, TitleIsbn, TitleMerge
 from bibliothek.catalogue.rules import is_language
 from bibliothek.catalogue.search import CAP, AnySelect
@@ -269,21 +271,6 @@ def bylines(db: Session, ids: Sequence[int]) -> dict[int, str]:
     """Who made these titles, ready for display; a title without persons has an empty text."""
     persons = _grouped(db.connection(), _PERSONS_OF, ids, Person) if ids else {}
     return {title_id: byline(persons.get(title_id, ())) for title_id in ids}
-
-
-def fields_of(title: Title) -> TitleFields:
-    """What a title says about itself, from a title loaded with its parts."""
-    return TitleFields(
-        **{name: getattr(title, name) for name in OWN_COLUMNS},
-        contributors=tuple(Person(person.name, person.role) for person in title.contributors),
-        series=tuple(Part(part.series, part.number) for part in title.series),
-        isbns=tuple(isbn.isbn for isbn in title.isbns),
-    )
-
-
-def subjects_of(title: Title) -> tuple[str, ...]:
-    """What a title is about, from a title loaded with its parts."""
-    return tuple(subject.name for subject in title.subjects)
 
 
 def title_answers(db: Session, ids: Sequence[int], copies: Mapping[int, HasCopies]) -> list[TitleAnswer]:

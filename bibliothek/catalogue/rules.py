@@ -136,7 +136,11 @@ class IsbnAsText(Invalid):
 
 def one_line(text: str | None) -> str:
     """`text` composed (NFC), white space folded, control characters and invisible signs dropped."""
-    spaced = " ".join(_UNSEEN.sub("", text or "").split())
+    text = text or ""
+    if text.isascii() and text.isprintable():
+        # Nearly every text: nothing in it needs a closer look.
+        return " ".join(text.split())
+    spaced = " ".join(_UNSEEN.sub("", text).split())
     kept = "".join(sign for sign in spaced if unicodedata.category(sign) not in ("Cc", "Cs"))
     return " ".join(normalized("NFC", kept).split())
 

@@ -58,9 +58,14 @@ def dialect_of(connection: Connection) -> Dialect:
 
 def index(db: Session, titles: Iterable[Title], are_new: bool = False) -> None:
     """Put the rows of these titles, loaded with their parts, in place of those before."""
+    index_terms(db, [(title.id, terms_of(title)) for title in titles], are_new)
+
+
+def index_terms(db: Session, titles: Iterable[tuple[int, list[str]]], are_new: bool = False) -> None:
+    """The same for pairs of a title's number and its terms."""
     connection = db.connection()
     dialect = dialect_of(connection)
-    rows = [dialect.row(title.id, terms_of(title)) for title in titles]
+    rows = [dialect.row(title_id, terms) for title_id, terms in titles]
     if rows and not are_new:
         connection.execute(dialect.delete, [{"id": row["id"]} for row in rows])
     if rows:

@@ -128,7 +128,11 @@ FIELDS = {
 }
 
 
-_NO_SOURCES = {"person": N_("von Hand"), "waiting": N_("wird noch nachgeschlagen")}
+_NO_SOURCES = {
+    "person": N_("von Hand"),
+    "waiting": N_("wird noch nachgeschlagen"),
+    "import": N_("aus einer Tabelle"),
+}
 
 
 class HasNameAndRole(Protocol):

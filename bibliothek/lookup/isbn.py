@@ -204,6 +204,9 @@ _WHOLE = re.compile(r"[\dX]+")
 
 def _clean(text: str) -> str:
     """Upper case, one kind of hyphen and of digits, without labels, scanner prefix and the `.0` of spreadsheets."""
+    if len(text) <= 13 and text.isascii() and text.isdigit():
+        # What scanners and most tables say: nothing to clean.
+        return text
     clean = _DASHES.sub("-", _UNSEEN.sub("", unicodedata.normalize("NFKC", text[:_LONGEST])))
     clean = AIM_PREFIX.sub("", _SHARP_S.sub("-", clean.strip())).upper()
     return re.sub(r"(?<=\d)[.,]0+$", "", _LABEL.sub(" ", clean)).strip()

@@ -13,10 +13,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import IO, Any, get_type_hints
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +29,7 @@ from litestar.concurrency import sync_to_thread
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 from litestar.routes import HTTPRoute
 from sqlalchemy.orm import Session
 
@@ -34,7 +39,19 @@ from bibliothek.web import once, sign_in
 from bibliothek.web.forms import Unreadable, fields_from, parse_form
 from bibliothek.web.origin import is_api
 from bibliothek.web.sign_in import Audience, SignInFirst, require
-from bibliothek.web.visit import FLASH, Answer, File, Kit, Page, Redirect, Visit, pack_flash, unpack_flash
+from bibliothek.web.visit import (
+    FLASH,
+    Answer,
+    Download,
+    File,
+    Kit,
+    Page,
+    Redirect,
+    Upload,
+    Visit,
+    pack_flash,
+    unpack_flash,
+)
 
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[..., Answer]
@@ -81,13 +98,18 @@ def errand(
     again: Handler | HTTPRouteHandler | None = None,
     outside: bool = False,
     largest_file: int | None = None,
+    in_folder: str | None = None,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """A POST that takes long, or needs several transactions: `fn(visit, …parameters)` opens its own short sessions.
 
-    `outside` says that it may wait for seconds for somebody else's server; `largest_file` is that of `action`.
+    `outside` says that it may wait for seconds for somebody else's server; `largest_file` is that of `action`. With `in_folder`
+    files are never in memory as a whole: they lie in that folder of the data (`visit.uploads`), and go after the errand unless it
+    moves them.
     """
     executor = OUTSIDE if outside else ERRANDS
-    return lambda fn: _route(post, path, audience, fn, partial(_errand, fn, _plain(again)), executor, largest_file)
+    return lambda fn: _route(
+        post, path, audience, fn, partial(_errand, fn, _plain(again)), executor, largest_file, in_folder
+    )
 
 
 def _plain(handler: Handler | HTTPRouteHandler | None) -> Handler | None:
@@ -106,6 +128,7 @@ def _route(
     serve: Serve,
     executor: ThreadPoolExecutor | None = None,
     largest_file: int | None = None,
+    in_folder: str | None = None,
 ) -> HTTPRouteHandler:
     parameters = list(inspect.signature(fn).parameters.values())[1:]
 
@@ -116,7 +139,7 @@ def _route(
             refused = await sync_to_thread(partial(_at_the_door, audience, request))
             if refused:
                 return refused
-            sent = await _with_files(request, largest_file)
+            sent = await _with_files(request, largest_file, in_folder)
         elif request.method == "POST":
             sent = Sent(body=await request.body())
         work = partial(_serve, serve, audience, request, sent, given)
@@ -157,6 +180,7 @@ class Sent(msgspec.Struct):
     body: bytes = b""
     pairs: list[tuple[str, str]] | None = None
     files: dict[str, bytes] = {}
+    uploads: dict[str, Upload] = {}
 
 
 def _at_the_door(audience: Audience, request: AnyRequest) -> Response[Any] | None:
@@ -169,7 +193,7 @@ def _at_the_door(audience: Audience, request: AnyRequest) -> Response[Any] | Non
     return respond(visit, refusal) if refusal else None
 
 
-async def _with_files(request: AnyRequest, largest_file: int) -> Sent:
+async def _with_files(request: AnyRequest, largest_file: int, in_folder: str | None) -> Sent:
     """A form with files (RFC 7578), which wait on the disk while they come in; or one without."""
     if request.content_type[0] != RequestEncodingType.MULTI_PART:
         return Sent(body=await request.body())
@@ -180,14 +204,32 @@ async def _with_files(request: AnyRequest, largest_file: int) -> Sent:
         raise Unreadable from error
     try:
         pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-        files = {
-            name: await value.read(largest_file + 1)
-            for name, value in form.multi_items()
-            if isinstance(value, UploadFile)
-        }
+        found = {name: value for name, value in form.multi_items() if isinstance(value, UploadFile)}
+        if in_folder:
+            folder = request.app.state.kit.settings.data / in_folder
+            uploads = await sync_to_thread(partial(_laid_down, found, folder, largest_file))
+            return Sent(pairs=pairs, uploads=uploads)
+        files = {name: await value.read(largest_file + 1) for name, value in found.items()}
     finally:
         await form.close()
     return Sent(pairs=pairs, files=files)
+
+
+def _laid_down(found: dict[str, UploadFile], folder: Path, largest_file: int) -> dict[str, Upload]:
+    """The files of a form in a folder that only we can read; of one that is too large, a byte too much."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    uploads = {}
+    for name, value in found.items():
+        number, path = tempfile.mkstemp(prefix="upload-", dir=folder)
+        uploads[name] = Upload(value.filename, Path(path))
+        with os.fdopen(number, "wb") as file:
+            _copy(value.file, file, largest_file + 1)
+    return uploads
+
+
+def _copy(source: IO[bytes], target: IO[bytes], most: int) -> None:
+    shutil.copyfileobj(source, target, 1 << 20)
+    target.truncate(min(target.tell(), most))
 
 
 def _serve(serve: Serve, audience: Audience, request: AnyRequest, sent: Sent, given: dict[str, Any]) -> Response[Any]:
@@ -196,10 +238,18 @@ def _serve(serve: Serve, audience: Audience, request: AnyRequest, sent: Sent, gi
     visit = Visit(kit, request, kit.clock())
     request.state.visit = visit
     speak(request, kit)
+    try:
+        return _serve_read(serve, audience, visit, sent, given)
+    finally:
+        for upload in sent.uploads.values():
+            upload.path.unlink(missing_ok=True)
+
+
+def _serve_read(serve: Serve, audience: Audience, visit: Visit, sent: Sent, given: dict[str, Any]) -> Response[Any]:
     if sent.body:
         visit.fields = parse_form(sent.body)
     elif sent.pairs is not None:
-        visit.fields, visit.files = fields_from(sent.pairs), sent.files
+        visit.fields, visit.files, visit.uploads = fields_from(sent.pairs), sent.files, sent.uploads
     return serve(visit, audience, given)
 
 
@@ -352,6 +402,12 @@ def respond(visit: Visit, answer: Answer) -> Response[Any]:
             if answer.name:
                 headers["content-disposition"] = f"inline; filename*=UTF-8''{quote(answer.name)}"
             return Response(answer.content, media_type=answer.media_type, headers=headers)
+        case Download():
+            headers = {
+                "cache-control": "no-store",
+                "content-disposition": f"attachment; filename*=UTF-8''{quote(answer.name)}",
+            }
+            return Stream(answer.pieces, media_type=answer.media_type, headers=headers)
 
 
 def _show(visit: Visit, answer: Page) -> Response[Any]:

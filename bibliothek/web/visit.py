@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -104,7 +105,23 @@ class File(msgspec.Struct):
     headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-Answer = Page | Redirect | File
+class Download(msgspec.Struct):
+    """A file to save that is made while it is sent, so that it is never in memory as a whole. The session of the page is closed
+    by then: `pieces` opens its own."""
+
+    pieces: Iterator[bytes]
+    media_type: str
+    name: str
+
+
+Answer = Page | Redirect | File | Download
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A file that came with a form: what it is called where it came from, and where it lies now."""
+
+    name: str
+    path: Path
 
 
 class Visit(msgspec.Struct):
@@ -117,6 +134,7 @@ class Visit(msgspec.Struct):
     fields: dict[str, list[str]] = msgspec.field(default_factory=dict)
     # What was chosen in file fields, where the route takes files; an empty field is left out.
     files: dict[str, bytes] = msgspec.field(default_factory=dict)
+    uploads: dict[str, Upload] = msgspec.field(default_factory=dict)
     problem: Problem | None = None
     library: HasName | None = None
     open_session: Session | None = None
