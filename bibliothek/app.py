@@ -112,7 +112,7 @@ def create_app(
     cover_rounds = CoverRounds(kit.database, settings, clock, pictures_kept)
     imports = Runs(kit.database, settings, clock)
     app = Litestar(
-        route_handlers=[*routers(), static_router(folder("static"))],
+        route_handlers=[*handlers(), static_router(folder("static"))],
         before_request=check_origin,
         exception_handlers=HANDLERS,
         before_send=[add_headers],
@@ -151,36 +151,43 @@ class NoPages(Router):
         return []
 
 
-def routers() -> list[Any]:
-    """Every feature's pages and API, in the order of the house."""
-    return [
-        library_pages.router,
-        sign_in_pages.router,
-        members_pages.router,
-        members_api.api,
-        catalogue_pages.router,
-        series_pages.router,
-        edit_pages.router,
-        picture_pages.router,
-        catalogue_api.api,
-        copies_pages.router,
-        care_pages.router,
-        copies_api.api,
-        lending_pages.router,
-        lending_api.api,
-        kiosk_pages.router,
-        reminders_pages.router,
-        reminders_api.api,
-        donations_pages.router,
-        pile_pages.router,
-        donations_api.api,
-        lookup_api.api,
-        labels_pages.router,
-        labels_api.api,
-        transfer_pages.router,
-        operations_pages.router,
-        operations_api.api,
+def handlers() -> list[Any]:
+    """Every feature's pages and API, in the order of the house.
+
+    One router for all of the API, and none for pages: Litestar copies each router with all that hangs on it. With one or two for
+    each feature, making an app again, as every test does, took nearly twice as long (0.21 against 0.12 s).
+    """
+    pages = [
+        *library_pages.handlers,
+        *sign_in_pages.handlers,
+        *members_pages.handlers,
+        *catalogue_pages.handlers,
+        *series_pages.handlers,
+        *edit_pages.handlers,
+        *picture_pages.handlers,
+        *copies_pages.handlers,
+        *care_pages.handlers,
+        *lending_pages.handlers,
+        *kiosk_pages.handlers,
+        *reminders_pages.handlers,
+        *donations_pages.handlers,
+        *pile_pages.handlers,
+        *labels_pages.handlers,
+        *transfer_pages.handlers,
+        *operations_pages.handlers,
     ]
+    api = [
+        *members_api.handlers,
+        *catalogue_api.handlers,
+        *copies_api.handlers,
+        *lending_api.handlers,
+        *reminders_api.handlers,
+        *donations_api.handlers,
+        *lookup_api.handlers,
+        *labels_api.handlers,
+        *operations_api.handlers,
+    ]
+    return [*pages, Router("/api/v1", route_handlers=api)]
 
 
 def static_router(directory: Path) -> Router:

@@ -102,7 +102,7 @@ def test_a_route_without_an_audience_does_not_start(library: Library, monkeypatc
     def forgotten() -> str:
         return ""
 
-    monkeypatch.setattr(app_module, "routers", lambda: [forgotten])
+    monkeypatch.setattr(app_module, "handlers", lambda: [forgotten])
     with pytest.raises(RuntimeError, match="/vergessen"):
         app_module.create_app(library.settings, library.database)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import UNSET, UnsetType
 
@@ -79,4 +78,4 @@ def get_title(call: Call, title_id: FromPath[int]) -> OneTitle:
     )
 
 
-api = Router("/api/v1", route_handlers=[get_titles, get_title])
+handlers = [get_titles, get_title]

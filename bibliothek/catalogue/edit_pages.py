@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
@@ -348,4 +347,4 @@ def part(visit: Visit, title_id: FromPath[int]) -> Redirect:
     )
 
 
-router = Router("/", route_handlers=[edit, save, look_up_again, merge_form, merge, part])
+handlers = [edit, save, look_up_again, merge_form, merge, part]

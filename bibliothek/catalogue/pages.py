@@ -8,7 +8,6 @@ from functools import cache
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from litestar import Router
 from litestar.params import FromPath, FromQuery
 from sqlalchemy import ColumnElement, bindparam, exists, null, select
 from sqlalchemy.orm import Session
@@ -327,4 +326,4 @@ def _badge(state: str, due_on: date | None, today: date) -> str:
     return "here" if state in LENDABLE else state
 
 
-router = Router("/", route_handlers=[start, catalogue, title])
+handlers = [start, catalogue, title]

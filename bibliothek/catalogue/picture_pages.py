@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import Router
 from litestar.params import FromPath
 
 from bibliothek.catalogue import covers
@@ -54,4 +53,4 @@ def remove_picture(visit: Visit, title_id: FromPath[int]) -> Redirect:
     return visit.redirect(f"/titel/{number}", _("Das Bild ist entfernt."))
 
 
-router = Router("/", route_handlers=[picture, set_picture, remove_picture])
+handlers = [picture, set_picture, remove_picture]

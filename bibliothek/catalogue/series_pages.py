@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from litestar import Router
 from litestar.params import FromQuery
 
 from bibliothek.catalogue import covers, queries
@@ -70,4 +69,4 @@ def series(visit: Visit, name: FromQuery[str] = "", seite: FromQuery[str] = "1")
     )
 
 
-router = Router("/", route_handlers=[series])
+handlers = [series]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath
 from msgspec import UNSET, UnsetType
 
@@ -55,4 +54,4 @@ def _borrower(call: Call, member_id: int | None) -> CopyMember | None:
     return CopyMember(found.id, found.name)
 
 
-api = Router("/api/v1", route_handlers=[get_copy])
+handlers = [get_copy]

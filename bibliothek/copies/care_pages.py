@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import Router
 from litestar.params import FromPath
 
 from bibliothek.codes import holds_card
@@ -80,4 +79,4 @@ def _way_back(code: str) -> str:
     return f"/c/{code}/bearbeiten"
 
 
-router = Router("/", route_handlers=[care, change, withdraw, bring_back])
+handlers = [care, change, withdraw, bring_back]

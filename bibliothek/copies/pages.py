@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
@@ -236,7 +235,4 @@ def print_labels(visit: Visit) -> File:
     return File(pdf, "application/pdf", "regaletiketten.pdf")
 
 
-router = Router(
-    "/",
-    route_handlers=[enter_code, copy, borrow, bring_back, shelves, add_shelf, rename_shelf, print_labels],
-)
+handlers = [enter_code, copy, borrow, bring_back, shelves, add_shelf, rename_shelf, print_labels]

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from litestar import Router
 from litestar.params import JSONBody
 from sqlalchemy.orm import Session
 
@@ -216,4 +215,4 @@ def _refuse(wrong: list[Problem]) -> None:
         raise wrong[0]
 
 
-api = Router("/api/v1", route_handlers=[donate])
+handlers = [donate]

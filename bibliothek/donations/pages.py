@@ -6,7 +6,6 @@ import secrets
 from pathlib import Path
 
 import msgspec
-from litestar import Router
 from litestar.params import FromQuery
 
 from bibliothek import codes
@@ -186,4 +185,4 @@ def _donor(visit: Visit) -> actions.Donor:
     return actions.read_donor(visit.db, visit.field("donor"))
 
 
-router = Router("/", route_handlers=[book_form, take_in])
+handlers = [book_form, take_in]

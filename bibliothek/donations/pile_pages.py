@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
@@ -554,26 +553,23 @@ def taken_in(visit: Visit, pile_id: FromPath[int]) -> Page:
     )
 
 
-router = Router(
-    "/",
-    route_handlers=[
-        pile,
-        rows,
-        scan,
-        similar,
-        new_book,
-        add_book,
-        edit_book,
-        picture,
-        describe_book,
-        choose,
-        look_up,
-        place,
-        take_off,
-        put_back,
-        say_of_all,
-        take_suggestions,
-        take_in,
-        taken_in,
-    ],
-)
+handlers = [
+    pile,
+    rows,
+    scan,
+    similar,
+    new_book,
+    add_book,
+    edit_book,
+    picture,
+    describe_book,
+    choose,
+    look_up,
+    place,
+    take_off,
+    put_back,
+    say_of_all,
+    take_suggestions,
+    take_in,
+    taken_in,
+]

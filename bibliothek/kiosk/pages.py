@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Annotated
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
@@ -187,19 +186,16 @@ def revoke(visit: Visit, device_id: FromPath[int]) -> Redirect:
     return visit.redirect("/verwaltung/tablets", _("„{name}“ ist kein Tablet mehr.", name=device.name))
 
 
-router = Router(
-    "/",
-    route_handlers=[
-        kiosk,
-        scan,
-        bring_back,
-        take_along,
-        stay,
-        end,
-        enrol_page,
-        enrol,
-        tablets,
-        rename,
-        revoke,
-    ],
-)
+handlers = [
+    kiosk,
+    scan,
+    bring_back,
+    take_along,
+    stay,
+    end,
+    enrol_page,
+    enrol,
+    tablets,
+    rename,
+    revoke,
+]

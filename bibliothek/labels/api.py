@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response, Router
+from litestar import Response
 from litestar.params import FromQuery
 
 from bibliothek.labels.actions import print_labels
@@ -39,4 +39,4 @@ def labels_pdf(
     return Response(pdf, media_type="application/pdf", headers={"cache-control": "no-store"})
 
 
-api = Router("/api/v1", route_handlers=[sheets, labels_pdf])
+handlers = [sheets, labels_pdf]

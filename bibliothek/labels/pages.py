@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import Router
-
 from bibliothek.copies import queries as copies
 from bibliothek.labels.actions import MOST, print_labels
 from bibliothek.labels.fields import PrintForm
@@ -40,4 +38,4 @@ def print_sheet(visit: Visit) -> File:
     return File(pdf, "application/pdf", "etiketten.pdf")
 
 
-router = Router("/", route_handlers=[labels, print_sheet])
+handlers = [labels, print_sheet]

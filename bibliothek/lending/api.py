@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Router
 from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
@@ -164,4 +163,4 @@ def _item(row: Borrower) -> LoanItem:
     return LoanItem(loan.id, loan.copy.code, LoanTitle(title.id, title.title), member, loan.due_on)
 
 
-api = Router("/api/v1", route_handlers=[post_loan, post_return, get_loans])
+handlers = [post_loan, post_return, get_loans]

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
@@ -188,4 +187,4 @@ def _taken_back(visit: Visit, copy: queries.AtDesk, weiter: Literal["", "zurueck
     return visit.redirect(to, " ".join([_("„{title}“ ist zurück.", title=title), where]).strip())
 
 
-router = Router("/", route_handlers=[loans, lend, take_back_scanned, take_back])
+handlers = [loans, lend, take_back_scanned, take_back]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Router
 from msgspec import Meta
 from sqlalchemy.orm import Session
 
@@ -236,16 +235,13 @@ def sources(visit: Visit) -> Answer:
     return visit.page("library/sources.html")
 
 
-router = Router(
-    "/",
-    route_handlers=[
-        set_up_page,
-        set_up,
-        overview,
-        settings_page,
-        change_settings,
-        choose_language,
-        privacy,
-        sources,
-    ],
-)
+handlers = [
+    set_up_page,
+    set_up,
+    overview,
+    settings_page,
+    change_settings,
+    choose_language,
+    privacy,
+    sources,
+]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath
 
 from bibliothek.catalogue.fields import TitleFields
@@ -54,4 +53,4 @@ def lookup(call: Call, isbn: FromPath[str]) -> LookupAnswer:
     return lookup_answer(find(call.kit.database, call.kit.settings, book_isbn(isbn), call.now))
 
 
-api = Router("/api/v1", route_handlers=[lookup])
+handlers = [lookup]

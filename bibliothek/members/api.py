@@ -7,7 +7,6 @@ import secrets
 from typing import Any
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, JSONBody
 
 from bibliothek import codes
@@ -68,4 +67,4 @@ def delete_member(call: Call, member_id: FromPath[int]) -> Made:
     return Made(204)
 
 
-api = Router("/api/v1", route_handlers=[post_member, delete_member])
+handlers = [post_member, delete_member]

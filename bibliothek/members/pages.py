@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
@@ -283,20 +282,17 @@ def _roles_to_give(asker: Asker) -> list[tuple[str, str]]:
     return [(role, names[role]) for role in ROLES if rules.may_manage(asker.role, role)]
 
 
-router = Router(
-    "/",
-    route_handlers=[
-        account,
-        sign_out_everywhere,
-        member_list,
-        new_member,
-        add_member,
-        member_page,
-        change_member,
-        remove_member,
-        back_to_member,
-        show_way_in,
-        print_card,
-        print_cards,
-    ],
-)
+handlers = [
+    account,
+    sign_out_everywhere,
+    member_list,
+    new_member,
+    add_member,
+    member_page,
+    change_member,
+    remove_member,
+    back_to_member,
+    show_way_in,
+    print_card,
+    print_cards,
+]

@@ -6,7 +6,6 @@ from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 from sqlalchemy.orm import Session
@@ -217,7 +216,4 @@ def _begun(visit: Visit) -> str | None:
     return "/c/" + quote(code, safe="") if code else None
 
 
-router = Router(
-    "/",
-    route_handlers=[sign_in_page, ask_to_sign_in, code_page, enter_code, link_page, follow_link, sign_out],
-)
+handlers = [sign_in_page, ask_to_sign_in, code_page, enter_code, link_page, follow_link, sign_out]

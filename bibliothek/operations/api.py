@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, Response, Router, get
+from litestar import Request, Response, get
 from litestar.serialization import encode_json
 
 from bibliothek.web.sign_in import Audience
@@ -16,4 +16,4 @@ def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(encode_json(request.app.openapi_schema.to_schema()), media_type="application/json")
 
 
-api = Router("/api/v1", route_handlers=[openapi])
+handlers = [openapi]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from litestar import MediaType, Request, Response, Router
+from litestar import MediaType, Request, Response
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
@@ -47,4 +47,4 @@ def ready(request: Request[Any, Any, Any]) -> Response[str]:
     return Response(f"{reason or 'ok'}\n", status_code=503 if reason else 200, media_type=MediaType.TEXT)
 
 
-router = Router("/", route_handlers=[alive, ready])
+handlers = [alive, ready]

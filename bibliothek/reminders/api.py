@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from litestar import Router
 from litestar.params import JSONBody
 
 from bibliothek.reminders.actions import remind, would_remind
@@ -59,4 +58,4 @@ def remind_all(_call: Call, asked: dict[str, int], data: JSONBody[RemindersCall 
     return Made(200, asked)
 
 
-api = Router("/api/v1", route_handlers=[remind_all])
+handlers = [remind_all]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from typing import Literal
 
-from litestar import Router
 from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
@@ -193,4 +192,4 @@ def _sentences(states: Counter[str], mail_is_possible: bool) -> list[str]:
     ]
 
 
-router = Router("/", route_handlers=[desk, preview, remind_all, remind_one, send_waiting])
+handlers = [desk, preview, remind_all, remind_one, send_waiting]

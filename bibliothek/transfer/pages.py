@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Router
 from litestar.params import FromPath
 
 from bibliothek.db import Database
@@ -306,6 +305,4 @@ def _bytes(pieces: Iterator[str]) -> Iterator[bytes]:
         yield "".join(waiting).encode()
 
 
-router = Router(
-    "/", route_handlers=[lists, bring, mapping, read_anew, map_columns, one, take_in, drop, wrong_rows, everything]
-)
+handlers = [lists, bring, mapping, read_anew, map_columns, one, take_in, drop, wrong_rows, everything]

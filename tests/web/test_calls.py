@@ -75,7 +75,7 @@ def count_shelves(call: Call) -> int:
 @pytest.fixture
 def client(both: Library, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     handlers = [make_shelf, make_slowly, make_after_long, count_shelves]
-    monkeypatch.setattr(app_module, "routers", lambda: [Router("/api/v1", route_handlers=handlers)])
+    monkeypatch.setattr(app_module, "handlers", lambda: [Router("/api/v1", route_handlers=handlers)])
     with both.client() as client:
         yield client.with_token("librarian")
 
@@ -254,7 +254,7 @@ def test_a_body_is_json_whatever_its_content_type_says(client: Client, said: str
 
 
 def test_strangers_and_the_wrong_role_are_refused(both: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "routers", lambda: [Router("/api/v1", route_handlers=[make_shelf])])
+    monkeypatch.setattr(app_module, "handlers", lambda: [Router("/api/v1", route_handlers=[make_shelf])])
     with both.client() as client:
         nobody = post(client, "shelves", "Romane")
         client.headers["authorization"] = "Bearer falsch"
