@@ -21,7 +21,7 @@ from sqlalchemy import delete, event, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from bibliothek import i18n
+from bibliothek import codes, i18n
 from bibliothek.catalogue.wording import byline
 from bibliothek.db import LARGEST_ID, Database
 from bibliothek.i18n import _
@@ -408,10 +408,15 @@ def _write_troubles(db: Session, run_id: int, before: Tally, progress: Progress)
     wrong = [trouble for trouble in progress.troubles if trouble.kind != "skipped"][: max(0, room)]
     if wrong:
         rows = [
-            {"run_id": run_id, "row": one.row, "kind": one.kind, "reason": one.reason, "cells": _json(one.cells)}
+            {"run_id": run_id, "row": one.row, "kind": one.kind, "reason": one.reason, "cells": _json(_kept(one.cells))}
             for one in wrong
         ]
         db.connection().execute(insert(ImportProblem), rows)
+
+
+def _kept(cells: list[str]) -> list[str]:
+    """Without the codes of member cards, which are kept nowhere."""
+    return ["" if codes.holds_card(cell) else cell for cell in cells]
 
 
 def _shown(look: Look) -> Shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import stat
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 from sqlalchemy import func, select
 
+from bibliothek import codes
 from bibliothek.catalogue.models import Title
 from bibliothek.copies.models import Copy
 from bibliothek.transfer import incoming, runs
@@ -227,6 +230,21 @@ def test_many_columns_stay_usable(librarian: Client) -> None:
     answer = bring(librarian, f"{wide}\n" + ";".join(["Momo", *map(str, range(999))]))
     assert answer.status_code == 200
     assert answer.text.count("<select") < 210
+
+
+def test_a_sheet_comes_in_and_a_card_among_what_is_wrong_is_not_kept(librarian: Client) -> None:
+    book, sent, card = Workbook(), io.BytesIO(), codes.new_code(codes.Kind.CARD)
+    for row in (["Titel", "Autor", "Verlag"], ["Momo", "Michael Ende", None], [None, "Niemand", card]):
+        book.active.append(row)
+    book.save(sent)
+    answer = bring(librarian, sent.getvalue(), "liste.xlsx")
+    where = address(answer)
+    librarian.submit(f"{where}/zuordnung", **chosen(answer.text))
+    work(librarian.library)
+    assert "1 neuer Titel 1 neues Exemplar" in text_of(librarian.get(where).text)
+    wrong = librarian.get(f"{where}/fehler.csv").text
+    assert "Niemand" in wrong
+    assert card not in wrong
 
 
 def test_dropped_is_dropped(librarian: Client) -> None:
