@@ -397,13 +397,14 @@ def export(file: Path | None) -> None:
         from bibliothek.transfer.outgoing import export as rows
 
         if file is None:
-            for piece in rows(library.database):
-                click.echo(piece.encode(), nl=False)
+            with library.database.reading() as db:
+                for piece in rows(db):
+                    click.echo(piece.encode(), nl=False)
             return
         half = file.with_name(f".{file.name}.half")
         try:
-            with half.open("wb") as out:
-                out.writelines(piece.encode() for piece in rows(library.database))
+            with half.open("wb") as out, library.database.reading() as db:
+                out.writelines(piece.encode() for piece in rows(db))
             half.replace(file)
         finally:
             half.unlink(missing_ok=True)

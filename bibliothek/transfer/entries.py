@@ -24,7 +24,7 @@ from bibliothek.catalogue.rules import (
     is_language,
     one_line,
 )
-from bibliothek.catalogue.words import fold, sort_form
+from bibliothek.catalogue.words import fold
 from bibliothek.catalogue.writing import NewTitle, new_title
 from bibliothek.copies.actions import LONGEST_SHELF_NAME
 from bibliothek.copies.rules import CONDITIONS, LONGEST_REASON, REASONS
@@ -35,6 +35,7 @@ from bibliothek.lookup.languages import two_letters
 from bibliothek.lookup.names import given_first
 from bibliothek.problems import Invalid
 from bibliothek.transfer.formats import OWN, TARGETS, Plan
+from bibliothek.transfer.same import Told, told_by
 from bibliothek.transfer.tables import LONGEST_CELL, MOST_COLUMNS, Row
 
 MOST_COPIES = 100
@@ -51,6 +52,8 @@ _STATE_OF = {word: state for state, word in STATES.items()}
 _CONDITION_OF = {word: name for name, word in CONDITIONS.items()}
 _REASON_OF = {word: name for name, word in REASONS.items()}
 _WISHED = {"to read", "wishlist", "wish list", "wunschliste", "wunschzettel"}
+# A collection that LibraryThing gives to everybody.
+_UNOWNED = "read but unowned"
 
 
 class NotTaken(Invalid):
@@ -81,9 +84,9 @@ class CopyFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """A row that is a book.
 
-    `copies` is how many of it there are. `key` tells the row from all others of its list, but for its doubles; `loose` tells it
-    by title and first person alone, empty where the list numbers its rows. `core` and `first_person` are what a title is
-    recognised by. `number` is that of its title in our own export. `remarks` say what was left out.
+    `copies` is how many of it there are. `key` tells the row from all others of its list, but for its doubles. `heart` is what a
+    row with a number of its own is called: a number that means another book by now is no proof. `told` is what its title is
+    recognised by, `number` that of the title in our own export. `remarks` say what was left out.
     """
 
     row: int
@@ -91,9 +94,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     facts: CopyFacts
     copies: int
     key: str
-    loose: str
-    core: str
-    first_person: str
+    heart: str | None
+    told: Told
     number: str
     title_created: datetime | None
     remarks: tuple[str, ...]
@@ -103,45 +105,30 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return self.new.fields
 
 
-def core(title: str, language: str | None = None) -> str:
-    """What a title is called at its heart, folded: without article, and what stands behind a colon, a slash or in brackets."""
-    return sort_form(re.split(r"\s*[:/(\[]|\s[-–—.]\s", title, maxsplit=1)[0] or title, language)
-
-
-def family_of(name: str) -> str:
-    """The family name, folded: the first of "Beauvoir, Simone de"."""
-    return " ".join(fold(name.partition(",")[0]))
-
-
 def read_entry(row: Row, plan: Plan) -> Entry:
     """The book of a row. Raises NotTaken."""
     if row.torn:
         raise NotTaken(_("In dieser Zeile beginnt ein Anführungszeichen, das nie endet."))
-    cells = _by_target(row, plan)
     remarks: list[str] = []
+    cells = _by_target(row, plan, remarks)
     read = _OwnRow(cells, remarks) if plan.format == OWN else _AnyRow(cells, remarks, plan)
     copies = read.copies()
     fields, origin = read.title()
     fields = _checked(fields, remarks)
     origin = checked_origin(origin)
     new = new_title(fields, origin)
-    first = family_of(fields.contributors[0].name) if fields.contributors else ""
-    heart = core(fields.title, fields.language)
+    told = told_by(fields, new.sort_title)
     row_id = "".join(cells.get("row_id", []))[:100].strip()
-    if codes.holds_card(row_id):
-        row_id = ""
-    key = f"id:{row_id}" if row_id else _hash(new.sort_title, first, str(fields.year or ""), *fields.isbns[:1])
+    words = (told.whole, told.family, told.given, str(fields.year or ""), *sorted(told.numbers), *fields.isbns[:1])
     return Entry(
         row=row.number,
         new=new,
         facts=read.facts(),
         copies=copies,
-        key=key,
-        # Who has a number of their own is known by it, whatever is mended.
-        loose="" if row_id else _hash(heart, first),
-        core=heart,
-        first_person=first,
-        number=read.text("title_number"),
+        key=f"id:{row_id}" if row_id else _hash(*words),
+        heart=_hash(told.core) if row_id else None,
+        told=told,
+        number=read.printed("title_number") or "",
         title_created=read.moment("title_created"),
         remarks=tuple(dict.fromkeys(remarks)),
     )
@@ -151,7 +138,7 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:24]
 
 
-def _by_target(row: Row, plan: Plan) -> dict[str, list[str]]:
+def _by_target(row: Row, plan: Plan, remarks: list[str]) -> dict[str, list[str]]:
     """The cells that say something, by what they hold."""
     beyond = row.cells[len(plan.columns) : MOST_COLUMNS]
     if any(cell.strip() for cell in beyond):
@@ -165,6 +152,13 @@ def _by_target(row: Row, plan: Plan) -> dict[str, list[str]]:
         if target and cell.strip():
             if len(cell) > LONGEST_CELL:
                 raise NotTaken(_("Eine Zelle ist länger als {n} Zeichen. Fehlt ein Anführungszeichen?", n=LONGEST_CELL))
+            if target != "isbn" and codes.holds_card(cell):
+                # Before anything quotes it: what is said of a row is kept, too. Three ISBNs in a cell may look like one.
+                sentence = _left_out(target, _("Das ist der Code einer Karte."))
+                if target == "title":
+                    raise NotTaken(sentence)
+                remarks.append(sentence)
+                continue
             found.setdefault(target, []).append(cell if plan.format == OWN else cell.strip())
     return found
 
@@ -177,7 +171,10 @@ def _checked(fields: TitleFields, remarks: list[str]) -> TitleFields:
         except Invalid as problem:
             wrong = problem.errors
             if "title" in wrong:
-                raise NotTaken(_("Titel: {why}", why=wrong["title"])) from problem
+                # Some of the sentences begin with the field.
+                label = TARGETS["title"]
+                why = wrong["title"].removeprefix(_(label) + ": ")
+                raise NotTaken(_("Titel: {why}", why=why)) from problem
             remarks += [_left_out(name, why) for name, why in wrong.items()]
             gaps: dict[str, Any] = {name: () if isinstance(getattr(fields, name), tuple) else None for name in wrong}
             fields = msgspec.structs.replace(fields, **gaps)
@@ -189,6 +186,11 @@ _LABELS = {"contributors": "persons", "isbns": "isbn"}
 
 def _left_out(name: str, why: str) -> str:
     return _("{what} weggelassen: {why}", what=_(TARGETS[_LABELS.get(name, name)]), why=why)
+
+
+def _shown(text: str, most: int = 40) -> str:
+    """What a cell says, short enough for a sentence, which is kept and shown: so never the code of a card, nor half of it."""
+    return "…" if codes.holds_card(text) else text[:most]
 
 
 class _Cells:
@@ -203,6 +205,14 @@ class _Cells:
         found = self.cells.get(target)
         return one_line(found[0]) if found else ""
 
+    def printed(self, target: str) -> str | None:
+        """A text that has no rule of its own; without the code of a card, which nobody may read."""
+        text = self.text(target)
+        if codes.holds_card(text):
+            self.leave_out(target, _("Das ist der Code einer Karte."))
+            return None
+        return text or None
+
     def moment(self, target: str) -> datetime | None:
         text = self.text(target)
         if not text:
@@ -210,20 +220,23 @@ class _Cells:
         try:
             found = datetime.fromisoformat(text)
         except ValueError:
-            self.leave_out(target, _("„{text}“ ist kein Zeitpunkt.", text=text[:40]))
+            self.leave_out(target, _("„{text}“ ist kein Zeitpunkt.", text=_shown(text)))
             return None
         return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
 
     def whole(self, target: str) -> int | None:
-        """The first number of a cell: "1998", "2008.0", "312 S.", "1998-05-01"."""
+        """The number that a cell begins with: "312", "312.0", "312 S.", "[312]". The year in it, wherever that stands:
+        "©1998", "1.5.1998", "12/1998", "2. Aufl. 1998"; of other years there must be nothing else in the cell."""
         text = self.text(target)
         if not text:
             return None
-        found = re.match(r"(?:ca?\.?\s*|©\s*|\[)*(\d{1,9})(?!\d)(?![.,]\d*[1-9])", text)
-        if found is None and target == "year":
+        if target == "year":
             found = re.search(r"(?<!\d)((?:1[4-9]|20)\d\d)(?!\d)", text) if not text.startswith("-") else None
+            found = found or re.fullmatch(r"(?:ca?\.?\s*|©\s*|\[)*(\d{1,9})(?:[.,]0+)?[\]?]*", text)
+        else:
+            found = re.match(r"(?:ca?\.?\s*|\[)*(\d{1,9})(?!\d)(?![.,]\d*[1-9])", text)
         if found is None:
-            self.leave_out(target, _("„{text}“ ist keine Zahl, die hier passt.", text=text[:40]))
+            self.leave_out(target, _("„{text}“ ist keine Zahl, die hier passt.", text=_shown(text)))
             return None
         return int(found[1])
 
@@ -235,9 +248,6 @@ class _Cells:
         if len(name) > LONGEST_SHELF_NAME:
             self.leave_out("shelf", _("Der Name ist zu lang: höchstens {n} Zeichen.", n=LONGEST_SHELF_NAME))
             return None
-        if codes.holds_card(name):
-            self.leave_out("shelf", _("Das ist der Code einer Karte."))
-            return None
         return name or None
 
     def condition(self) -> str | None:
@@ -247,13 +257,13 @@ class _Cells:
         found = _CONDITION_OF.get(word.lower()) or (word.lower() if word.lower() in CONDITIONS else None)
         if found is None:
             self.leave_out(
-                "condition", _("„{text}“ ist keiner der Zustände neu, gut, gebraucht, beschädigt.", text=word[:40])
+                "condition", _("„{text}“ ist keiner der Zustände neu, gut, gebraucht, beschädigt.", text=_shown(word))
             )
         return found
 
     def donor(self) -> str | None:
         name = self.text("donor")
-        if len(name) > LONGEST_DONOR or codes.holds_card(name):
+        if len(name) > LONGEST_DONOR:
             self.leave_out("donor", _("Das ist kein Name."))
             return None
         return name or None
@@ -263,22 +273,26 @@ class _Cells:
         right: list[str] = []
         wrong: list[NotAnIsbn] = []
         for cell in self.cells.get("isbn", []):
-            for part in filter(None, map(str.strip, re.split(r"[;\n|]", cell))):
+            for part in filter(None, map(str.strip, _SEVERAL_ISBNS.split(cell))):
+                several = isbns_in(part)
                 try:
                     found = read_isbn(part)
+                    if not found.placeholder:
+                        right.append(found.isbn13)
                 except NotAnIsbn as error:
-                    several = isbns_in(part)
-                    right += several
                     if not several and re.search(r"\d", part):
-                        wrong.append(error)
-                    continue
-                if not found.placeholder:
-                    right.append(found.isbn13)
+                        wrong.append(NotAnIsbn() if codes.holds_card(part) else error)
+                # What else stands beside the first: "9783522202107 / 3522202104".
+                right += several
         telling = [error for error in wrong if not isinstance(error, RoundedNumber)]
         # A rounded number beside another one is only its double.
         for why in telling or ([] if right else wrong):
             self.leave_out("isbn", why.sentence)
         return tuple(dict.fromkeys(right))[:MOST_ISBNS]
+
+
+# A comma parts two numbers, where another long one follows: not in "9,78E+12", nor before a price.
+_SEVERAL_ISBNS = re.compile(r"[;\n|]|,\s+(?=\d[\d -]{8})")
 
 
 class _OwnRow(_Cells):
@@ -304,14 +318,15 @@ class _OwnRow(_Cells):
         origins = {
             field: source
             for line in self.lines("origins")
+            if not codes.holds_card(line)
             for source, _colon, names in (line.rpartition(": "),)
             for field in names.split()
         }
         return fields, Origin(
-            sort_title=self.text("sort_title") or None,
-            subjects=tuple(self.lines("subjects")),
-            source=self.text("source") or None,
-            source_url=self.text("source_url") or None,
+            sort_title=self.printed("sort_title"),
+            subjects=tuple(subject for subject in self.lines("subjects") if not codes.holds_card(subject)),
+            source=self.printed("source"),
+            source_url=self.printed("source_url"),
             fields=origins,
         )
 
@@ -326,13 +341,10 @@ class _OwnRow(_Cells):
 
     def facts(self) -> CopyFacts:
         reason = self.text("reason")[:LONGEST_REASON]
-        if codes.holds_card(reason):
-            self.leave_out("reason", _("Das ist der Code einer Karte."))
-            reason = ""
         code, shelf_code = self._code("code", "copy"), self._code("shelf_code", "shelf")
         state = self.text("state")
         if state and state not in _STATE_OF:
-            self.leave_out("state", _("„{text}“ ist kein Stand eines Exemplars.", text=state[:40]))
+            self.leave_out("state", _("„{text}“ ist kein Stand eines Exemplars.", text=_shown(state)))
         facts = CopyFacts(
             code=code,
             shelf=self.shelf_name(),
@@ -355,7 +367,9 @@ class _OwnRow(_Cells):
             return None
         found = codes.read(text)
         if found.kind != kind:
-            raise NotTaken(_("„{text}“ ist kein richtiger Code. Vergleiche ihn mit dem Etikett.", text=text[:20]))
+            raise NotTaken(
+                _("„{text}“ ist kein richtiger Code. Vergleiche ihn mit dem Etikett.", text=_shown(text, 20))
+            )
         return found.value
 
 
@@ -380,11 +394,14 @@ class _AnyRow(_Cells):
     def copies(self) -> int:
         """How many books the row is. Raises NotTaken for those that nobody has."""
         owned = self._count("owned")
-        wished = bool(self.words("wish") & _WISHED) and "your library" not in self.words("wish")
+        collections = self.words("wish")
+        is_here = bool(owned) or "your library" in collections
         if self.plan.which == "owned" and not owned and "owned" in self.plan.columns:
             raise NotTaken(_("Laut Liste kein eigenes Exemplar."), skipped=True)
-        if self.plan.which != "all" and wished and not owned:
+        if self.plan.which != "all" and collections & _WISHED and not is_here:
             raise NotTaken(_("Steht nur auf der Wunschliste."), skipped=True)
+        if self.plan.which != "all" and _UNOWNED in collections and not is_here:
+            raise NotTaken(_("Laut Liste kein eigenes Exemplar."), skipped=True)
         count = self._count("copies")
         if count == 0:
             raise NotTaken(_("Anzahl der Exemplare ist 0."), skipped=True)
@@ -399,7 +416,7 @@ class _AnyRow(_Cells):
             return None
         found = re.fullmatch(r"(\d{1,6})(?:[.,]0+)?(?:\s*(?:x|Stück|Stk\.?|Ex\.?|Exemplare?))?", text, re.IGNORECASE)
         if found is None or int(found[1]) > MOST_COPIES:
-            raise NotTaken(_("„{text}“ ist keine Anzahl von 0 bis {n}.", text=text[:40], n=MOST_COPIES))
+            raise NotTaken(_("„{text}“ ist keine Anzahl von 0 bis {n}.", text=_shown(text), n=MOST_COPIES))
         return int(found[1])
 
     def title(self) -> tuple[TitleFields, Origin]:
@@ -434,7 +451,7 @@ class _AnyRow(_Cells):
             name
             for cell in self.cells.get("subjects", [])
             for part in re.split(r"[;\n|]" if ";" in cell or "|" in cell else r"[,\n]", cell)
-            if (name := one_line(part)[:LONGEST_NAME]) and not codes.holds_card(name)
+            if (name := one_line(part)[:LONGEST_NAME])
         )
         origins = dict.fromkeys((*TitleFields.__struct_fields__, "subjects"), IMPORT)
         return fields, Origin(subjects=subjects[:MOST_SUBJECTS], fields=origins)
@@ -449,14 +466,16 @@ class _AnyRow(_Cells):
                 for name in self._names(cell):
                     person = read_persons(name)[:1] or (Person("", role),)
                     said = person[0].role if person[0].role != "aut" else role
-                    clean = given_first(one_line(person[0].name))
+                    clean = given_first(_OTHERS.sub("", one_line(person[0].name)).strip(" ,"))
                     if clean:
                         found.setdefault((clean, said), Person(clean, said))
         return tuple(found.values())[: MOST_PERSONS + 1]
 
     def _names(self, cell: str) -> Iterable[str]:
         """The persons of a cell. A comma parts two persons only where names are written with the given name first."""
-        parts = re.split(r"\s*[;\n|]\s*|\s+/\s+|\s+&\s+|\s+und\s+|\s+and\s+", cell)
+        # One space each: a cell of nothing else would be looked through for as long as the square of its length.
+        folded = re.sub(r"[^\S\n]+", " ", cell)
+        parts = re.split(r"\s*[;\n|]\s*|\s+/\s+|\s+&\s+|\s+und\s+|\s+and\s+", folded)
         for part in parts:
             if self.plan.names == "given" and "," in part:
                 yield from part.split(",")
@@ -468,23 +487,18 @@ class _AnyRow(_Cells):
         if not said:
             return None
         word = said.lower().replace("_", "-").partition("-")[0].strip()
-        found = (
-            word
-            if is_language(word)
-            else _LANGUAGES.get("".join(fold(said))) or two_letters(word)
-            if len(word) != 2
-            else word
-        )
-        if len(word) > 3 and word not in _LANGUAGES and "".join(fold(said)) not in _LANGUAGES:
-            found = None
+        # Words first: "dt" has two letters, but is no code.
+        found = _LANGUAGES.get("".join(fold(said))) or (word if is_language(word) else None)
+        if not found and len(word) == 3:
+            found = two_letters(word)
         if not found:
-            self.leave_out("language", _("„{text}“ kennen wir nicht als Sprache.", text=said[:40]))
+            self.leave_out("language", _("„{text}“ kennen wir nicht als Sprache.", text=_shown(said)))
         return found
 
 
 _LANGUAGES = dict(
     pair.split(":")
-    for pair in """deutsch:de german:de allemand:de englisch:en english:en franzosisch:fr french:fr spanisch:es spanish:es
+    for pair in """deutsch:de dt:de german:de allemand:de englisch:en english:en franzosisch:fr french:fr spanisch:es spanish:es
     italienisch:it italian:it turkisch:tr turkish:tr arabisch:ar arabic:ar russisch:ru russian:ru polnisch:pl polish:pl
     tschechisch:cs czech:cs niederlandisch:nl dutch:nl portugiesisch:pt portuguese:pt ukrainisch:uk ukrainian:uk persisch:fa
     persian:fa farsi:fa kurdisch:ku kurdish:ku schwedisch:sv swedish:sv danisch:da danish:da norwegisch:no norwegian:no latein:la
@@ -492,6 +506,8 @@ _LANGUAGES = dict(
     romanian:ro hebraisch:he hebrew:he vietnamesisch:vi vietnamese:vi koreanisch:ko korean:ko finnisch:fi finnish:fi
     serbisch:sr serbian:sr kroatisch:hr croatian:hr bulgarisch:bg bulgarian:bg esperanto:eo""".split()
 )
+# "and others", which are nobody that could be filed.
+_OTHERS = re.compile(r"(?:^|[\s,])[\[(]?(?:u\.\s?a\.|et\.? al\.?)[\])]?$", re.IGNORECASE)
 _IN_TITLE = re.compile(r"(?P<title>.*\S)\s*\((?P<series>[^()]*#\s*[\d.,–-]+[^()]*)\)\s*")
 
 

@@ -182,7 +182,7 @@ _WORDS = {
     "condition": "zustand condition",
     "donor": "spende spendevon gespendetvon spender spenderin herkunft donor",
     "copies": "anzahl exemplare copies anzahlexemplare anzahlderexemplare stuck stuckzahl menge quantity",
-    "row_id": "id nr nummer lfdnr laufendenummer inventarnummer mediennummer bookid buchnummer inventarnr",
+    "row_id": "id inventarnummer mediennummer bookid buchnummer inventarnr",
     "wish": "exclusiveshelf",
 }
 _TARGET_OF = {word: target for target, words in _WORDS.items() for word in words.split()}
@@ -243,7 +243,8 @@ def guess(path: Path, reading: Reading | None = None) -> Plan:
         format=name,
         columns=columns,
         names=FORMATS[name].names or _name_order(below, columns),
-        source=_(FORMATS[name].name),
+        # Not in the language of the page: the rows of a list are remembered under its name.
+        source=FORMATS[name].name,
     )
 
 
@@ -267,7 +268,7 @@ def columns_of(path: Path, plan: Plan) -> list[Column]:
 
 
 def check_mapping(columns: Sequence[str]) -> None:
-    """Raises BadMapping: no title and no ISBN, or two columns for what there is only once."""
+    """Raises BadMapping: no title, or two columns for what there is only once."""
     errors: dict[str, str] = {}
     seen: set[str] = set()
     for n, target in enumerate(columns):

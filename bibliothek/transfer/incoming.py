@@ -6,9 +6,10 @@ nobody who lends meanwhile waits long. A run that was killed is begun again from
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from sqlalchemy.orm import Session, selectinload
 from bibliothek import codes
 from bibliothek.catalogue import provenance
 from bibliothek.catalogue.actions import add_titles, edit_title
-from bibliothek.catalogue.fields import Origin, fields_of, subjects_of
-from bibliothek.catalogue.models import Contributor, Title, TitleIsbn
+from bibliothek.catalogue.fields import Origin, TitleFields, fields_of, subjects_of
+from bibliothek.catalogue.models import Title, TitleIsbn
 from bibliothek.catalogue.provenance import PERSON, SUBJECTS, is_gap, values_of
 from bibliothek.copies.actions import add_shelf
 from bibliothek.copies.models import Copy, PaperCode, Shelf
@@ -30,10 +31,13 @@ from bibliothek.donations.models import DonatedCopy, Donation
 from bibliothek.i18n import _
 from bibliothek.library.queries import library_for_change
 from bibliothek.members.rules import sort_name
-from bibliothek.transfer.entries import IMPORT, CopyFacts, Entry, NotTaken, core, family_of, read_entry
+from bibliothek.transfer.entries import IMPORT, CopyFacts, Entry, NotTaken, read_entry
 from bibliothek.transfer.formats import OWN, Plan
 from bibliothek.transfer.models import ImportedRow
+from bibliothek.transfer.same import Titles, told_by
 from bibliothek.transfer.tables import Row, rows_of
+
+log = logging.getLogger(__name__)
 
 # How long a handful of rows may hold up others, in seconds, and how many rows it begins and ends with.
 _HANDFUL_S = 0.09
@@ -117,8 +121,7 @@ def bring_in(
                 began = time.perf_counter()
                 steps = _decide(db, entries, memory, plan)
                 if not dry:
-                    _write(db, steps, plan, clock())
-                    memory.note(steps)
+                    memory.note(steps, _write(db, steps, plan, clock()))
                 new = max(0, len(handful) - skip)
                 progress = _progress(tally, handful, read, steps, len(handful) - new)
                 if record and not dry:
@@ -150,6 +153,10 @@ def _read(row: Row, plan: Plan) -> Entry | Trouble:
         return read_entry(row, plan)
     except NotTaken as no:
         return Trouble(row.number, "skipped" if no.skipped else "failed", no.sentence, row.cells)
+    except Exception:
+        # A fault of ours costs this row, not the list.
+        log.exception("import: row %s", row.number)
+        return Trouble(row.number, "failed", _("Diese Zeile lässt sich nicht lesen."), row.cells)
 
 
 def _progress(
@@ -187,14 +194,17 @@ def _progress(
 class _Step(msgspec.Struct, kw_only=True):
     """What is to be done with one row. `title_id` is that of a title that is here (negative: of one that a preview would have
     made), `twin` an earlier step of the same handful that makes it; without both, the step makes it itself. `missing` are the
-    numbers of the copies that are to come. `mended` are remembered rows, each with the
-    number that it has now. `is_ours`: the title came with this very list; `is_new`: it comes with this row."""
+    copies that are to come: which of its kind the row is, and the remembered row that said so for another copy. `again` are
+    copies that are here, under the number that this row has, `mended` remembered rows of which nothing is left out any more.
+    `is_ours`: the title came with this very list; `is_new`: it comes with this row.
+    """
 
     entry: Entry
     title_id: int | None = None
     twin: _Step | None = None
-    missing: list[int] = []
-    mended: list[tuple[int, int]] = []
+    missing: list[tuple[int, int | None]] = []
+    again: list[tuple[int, int]] = []
+    mended: list[int] = []
     is_new: bool = False
     is_known: bool = False
     is_ours: bool = False
@@ -208,25 +218,21 @@ class _Memory:
     def __init__(self, dry: bool) -> None:
         self.dry = dry
         self.counts: dict[str, int] = {}
-        self.mended: set[int] = set()
+        # The copies that rows of this run are.
+        self.claimed: set[int] = set()
         # The titles that this run made (negative: would have made).
         self.made: set[int] = set()
         # Of our own export: the title of each number, and which titles have one.
         self.numbers: dict[str, int] = {}
         self.taken: set[int] = set()
         # What a preview would have made.
-        self.fresh = _Titles()
+        self.fresh = Titles()
         self.codes: set[str] = set()
         self.shelves: set[str] = set()
 
-    def unmended(self, rows: Sequence[Any], most: int) -> list[Any]:
-        """Those remembered rows that no row of this run was known by so far. They are taken by it."""
-        found = [row for row in rows if row.key not in self.counts and row.id not in self.mended][:most]
-        self.mended |= {row.id for row in found}
-        return found
-
-    def note(self, steps: Iterable[_Step]) -> None:
-        """What this handful has become: the titles that it made and, of our own export, the title of each number."""
+    def note(self, steps: Iterable[_Step], copy_ids: Iterable[int]) -> None:
+        """What this handful has become: copies, titles that it made and, of our own export, the title of each number."""
+        self.claimed |= set(copy_ids)
         for step in steps:
             if step.title_id is None:
                 continue
@@ -243,58 +249,28 @@ class _Memory:
         return list(range(first, first + copies))
 
 
-class _Titles:
-    """Titles by what tells them: number, or the step that makes one."""
-
-    def __init__(self) -> None:
-        self.by_isbn: dict[str, list[tuple[Any, str]]] = defaultdict(list)
-        self.by_name: dict[tuple[str, str], list[tuple[Any, int | None, bool]]] = defaultdict(list)
-
-    def put(
-        self, who: Any, title_core: str, sort_title: str, person: str, year: int | None, isbns: Sequence[str]
-    ) -> None:
-        for isbn in isbns:
-            self.by_isbn[isbn].append((who, title_core))
-        for name in {sort_title, title_core}:
-            self.by_name[name, person].append((who, year, bool(isbns)))
-
-    def put_entry(self, who: Any, entry: Entry) -> None:
-        fields = entry.fields
-        self.put(who, entry.core, entry.new.sort_title, entry.first_person, fields.year, fields.isbns)
-
-    def same(self, entry: Entry, but: set[int]) -> Any:
-        """The title of this row, unless it is one of `but`: one ISBN in common and the same title at its heart; or the same
-        title, first person and year, where not both have an ISBN. See docs/decisions/0010-same-row.md."""
-        fields = entry.fields
-        for isbn in fields.isbns:
-            for who, title_core in self.by_isbn.get(isbn, ()):
-                if title_core == entry.core and who not in but:
-                    return who
-        for name in {entry.new.sort_title, entry.core}:
-            for who, year, has_isbn in self.by_name.get((name, entry.first_person), ()):
-                is_year = year is None or fields.year is None or year == fields.year
-                if is_year and not (has_isbn and fields.isbns) and who not in but:
-                    return who
-        return None
-
-
 class _Here:
     """What the library knows of a handful of rows, asked for at once."""
 
     def __init__(self, db: Session, entries: Sequence[Entry], plan: Plan) -> None:
-        remembered = select(ImportedRow.id, ImportedRow.key, ImportedRow.n, ImportedRow.loose, ImportedRow.title_id)
-        ours = remembered.where(ImportedRow.source == plan.source)
-        rows = db.execute(ours.where(ImportedRow.key.in_({entry.key for entry in entries}))).all()
-        self.rows = {(row.key, row.n): row for row in rows}
-        loose = db.execute(
-            ours.where(ImportedRow.loose.in_({entry.loose for entry in entries if entry.loose})).order_by(
-                ImportedRow.id
-            )
-        )
-        self.loose: dict[str, list[Any]] = defaultdict(list)
-        for row in loose:
-            self.loose[row.loose].append(row)
         self.titles = _titles(db, entries)
+        columns = (
+            ImportedRow.id,
+            ImportedRow.key,
+            ImportedRow.n,
+            ImportedRow.heart,
+            ImportedRow.is_partial,
+            ImportedRow.title_id,
+            ImportedRow.copy_id,
+        )
+        ours = select(*columns).where(ImportedRow.source == plan.source).order_by(ImportedRow.id)
+        keys = {entry.key for entry in entries}
+        self.rows = {(row.key, row.n): row for row in db.execute(ours.where(ImportedRow.key.in_(keys)))}
+        # Copies of the titles that these rows may be, which came with this list.
+        self.copies_of: dict[int, list[int]] = defaultdict(list)
+        for row in db.execute(ours.where(ImportedRow.title_id.in_(self.titles.numbers()))):
+            if row.copy_id is not None and row.copy_id not in self.copies_of[row.title_id]:
+                self.copies_of[row.title_id].append(row.copy_id)
         given = {entry.facts.code for entry in entries if entry.facts.code}
         self.copies: dict[str, tuple[int, str]] = {}
         self.codes: set[str] = set()
@@ -310,30 +286,19 @@ class _Here:
         self.shelves = set(db.scalars(select(Shelf.sort_name).where(Shelf.sort_name.in_(names)))) if names else set()
 
 
-def _titles(db: Session, entries: Sequence[Entry]) -> _Titles:
+def _titles(db: Session, entries: Sequence[Entry]) -> Titles:
     """The titles that may be the ones of these rows, oldest first."""
-    isbns = {isbn for entry in entries for isbn in entry.fields.isbns}
-    names = {name for entry in entries for name in (entry.new.sort_title, entry.core)}
-    facts = select(Title.id, Title.title, Title.sort_title, Title.language, Title.year)
-    by_isbn = facts.join(TitleIsbn, TitleIsbn.title_id == Title.id).where(TitleIsbn.isbn.in_(isbns)) if isbns else None
-    rows = {row.id: row for row in db.execute(by_isbn)} if by_isbn is not None else {}
-    rows |= {row.id: row for row in db.execute(facts.where(Title.sort_title.in_(names)))}
-    found = _Titles()
-    if not rows:
+    isbns = {isbn for entry in entries for isbn in entry.told.isbns}
+    names = {name for entry in entries for name in (entry.told.sort_title, entry.told.core, entry.told.whole)}
+    numbers = set(db.scalars(select(Title.id).where(Title.sort_title.in_(names))))
+    if isbns:
+        numbers |= set(db.scalars(select(TitleIsbn.title_id).where(TitleIsbn.isbn.in_(isbns))))
+    found = Titles()
+    if not numbers:
         return found
-    first = select(Contributor.title_id, Contributor.name).where(
-        Contributor.title_id.in_(list(rows)), Contributor.position == 0
-    )
-    persons = {title_id: family_of(name) for title_id, name in db.execute(first)}
-    numbers: dict[int, list[str]] = defaultdict(list)
-    for title_id, isbn in db.execute(
-        select(TitleIsbn.title_id, TitleIsbn.isbn).where(TitleIsbn.title_id.in_(list(rows)))
-    ):
-        numbers[title_id].append(isbn)
-    for title_id in sorted(rows):
-        row = rows[title_id]
-        heart = core(row.title, row.language)
-        found.put(title_id, heart, row.sort_title, persons.get(title_id, ""), row.year, numbers[title_id])
+    parts = [selectinload(part) for part in (Title.contributors, Title.series, Title.isbns)]
+    for title in db.scalars(select(Title).where(Title.id.in_(numbers)).order_by(Title.id).options(*parts)):
+        found.put(title.id, told_by(fields_of(title), title.sort_title))
     return found
 
 
@@ -342,7 +307,7 @@ def _decide(db: Session, entries: Sequence[Entry], memory: _Memory, plan: Plan) 
     if not memory.dry:
         # One after the other, as in donations.actions.take_in; and none while two titles become one.
         library_for_change(db)
-    here, steps, soon = _Here(db, entries, plan), [], _Titles()
+    here, steps, soon = _Here(db, entries, plan), [], _Soon()
     for entry in entries:
         step = _Step(entry=entry)
         (_own if plan.format == OWN else _listed)(step, here, soon, memory, plan)
@@ -356,56 +321,68 @@ def _decide(db: Session, entries: Sequence[Entry], memory: _Memory, plan: Plan) 
     return steps
 
 
-def _listed(step: _Step, here: _Here, soon: _Titles, memory: _Memory, plan: Plan) -> None:
-    """A row of somebody's list: known by its key, else by its title; each copy that is not known is to come."""
+def _listed(step: _Step, here: _Here, soon: _Soon, memory: _Memory, plan: Plan) -> None:
+    """A row of somebody's list: known by its key, else by its title, of which as many copies came with this list; each copy
+    that is not known is to come."""
     entry = step.entry
     numbers = memory.nth(entry.key, entry.copies)
-    rows = [row for n in numbers if (row := here.rows.get((entry.key, n)))]
-    step.mended = [(row.id, row.n) for row in rows if row.loose and not entry.remarks]
-    if not rows:
-        # Something of it was left out when it came in, and somebody has mended the list since.
-        rows = memory.unmended(here.loose.get(entry.loose, ()), len(numbers))
-        step.mended = [(row.id, n) for row, n in zip(rows, numbers, strict=False)]
-    step.missing = numbers[len(rows) :]
-    step.is_ours = bool(rows)
+    for n in numbers:
+        row = here.rows.get((entry.key, n))
+        if row is None or row.copy_id in memory.claimed:
+            step.missing.append((n, row.id if row else None))
+            continue
+        if row.heart != entry.heart and here.titles.like(entry.told) != row.title_id:
+            step.refused = _(
+                "Die Nummer gehörte in dieser Liste bisher zu einem anderen Buch. Gib einer anderen Liste einen eigenen Namen."
+            )
+            return
+        step.title_id, step.is_ours = row.title_id, True
+        memory.claimed.add(row.copy_id)
+        if row.is_partial and not entry.remarks:
+            step.mended.append(row.id)
+    if step.missing and step.title_id is None:
+        _find(step, here, soon, memory, ())
+    if not entry.heart:
+        _claim(step, here, memory)
     step.is_known = not step.missing
-    if rows:
-        step.title_id = rows[0].title_id
-        return
-    _find(step, here, soon, memory, set())
     if plan.only_new and step.title_id is not None and not step.is_ours:
         step.missing, step.is_known = [], True
 
 
-def _own(step: _Step, here: _Here, soon: _Titles, memory: _Memory, plan: Plan) -> None:
+def _claim(step: _Step, here: _Here, memory: _Memory) -> None:
+    """What the row says has changed since it came in: copies of its title that no row of this run is so far are its own."""
+    free = [copy_id for copy_id in here.copies_of.get(step.title_id or 0, ()) if copy_id not in memory.claimed]
+    for copy_id in free[: len(step.missing)]:
+        n, row_id = step.missing.pop(0)
+        memory.claimed.add(copy_id)
+        step.is_ours = True
+        if row_id is None:
+            step.again.append((n, copy_id))
+
+
+def _own(step: _Step, here: _Here, soon: _Soon, memory: _Memory, plan: Plan) -> None:
     """A row of our own export: a copy is known by its code; titles with numbers of their own stay two."""
     entry = step.entry
     code = entry.facts.code
-    numbers = [] if code else memory.nth(entry.key, 1)
     if code in here.copies:
         title_id, title = here.copies[code or ""]
-        if core(title) != entry.core and entry.number not in memory.numbers:
-            twin = here.titles.same(entry, set())
-            if twin != title_id:
-                step.refused = _(
-                    "Den Code {code} hat hier schon ein Exemplar von „{title}“.", code=code, title=title[:80]
-                )
-                return
+        is_other = told_by(TitleFields(title=title), "").core != entry.told.core and entry.number not in memory.numbers
+        if is_other and here.titles.like(entry.told) != title_id:
+            step.refused = _("Den Code {code} hat hier schon ein Exemplar von „{title}“.", code=code, title=title[:80])
+            return
         step.title_id, step.is_known = title_id, True
     elif code and (code in here.codes or code in memory.codes):
         step.refused = _("Den Code {code} gibt es schon.", code=code)
         return
     else:
-        step.missing = [1] if code else []
-        known = here.rows.get((entry.key, numbers[0])) if numbers else None
+        step.missing = [(1, None)] if code else []
         if entry.number in memory.numbers:
             step.title_id = memory.numbers[entry.number]
-            step.is_known = not code
-        elif known:
-            step.title_id, step.is_known = known.title_id, True
         else:
             _find(step, here, soon, memory, memory.taken)
-            step.is_known = not code and step.title_id is not None
+        if plan.only_new and step.title_id is not None and step.title_id not in memory.made:
+            step.missing = []
+        step.is_known = not step.missing and step.title_id is not None
     if code:
         memory.codes.add(code)
     if step.title_id is not None:
@@ -414,28 +391,24 @@ def _own(step: _Step, here: _Here, soon: _Titles, memory: _Memory, plan: Plan) -
             memory.numbers.setdefault(entry.number, step.title_id)
 
 
-def _find(step: _Step, here: _Here, soon: _Titles, memory: _Memory, but: set[int]) -> None:
+def _find(step: _Step, here: _Here, soon: _Soon, memory: _Memory, but: Collection[int]) -> None:
     """The title of a row: one that is here, one that an earlier row makes, or a new one."""
     entry = step.entry
-    found = here.titles.same(entry, but)
+    found = here.titles.like(entry.told, but)
     if found is None and memory.dry:
-        found = memory.fresh.same(entry, but)
+        found = memory.fresh.like(entry.told, but)
     if found is not None:
         step.title_id, step.is_ours = found, found in memory.made
         return
     if memory.dry:
         made = -len(memory.made) - 1
         memory.made.add(made)
-        memory.fresh.put_entry(made, entry)
+        memory.fresh.put(made, entry.told)
         if entry.number:
             memory.numbers[entry.number] = made
             memory.taken.add(made)
         return
-    twin = _twin(entry, soon)
-    if twin is not None:
-        step.twin = twin
-        return
-    soon.put_entry(_Maker(step), entry)
+    step.twin = _twin(entry, soon, step)
 
 
 class _Maker(msgspec.Struct, frozen=True, eq=False):
@@ -444,24 +417,32 @@ class _Maker(msgspec.Struct, frozen=True, eq=False):
     step: _Step
 
 
-def _twin(entry: Entry, soon: _Titles) -> _Step | None:
-    """An earlier row of this handful that makes the title. Of our own export, one with the same number."""
-    if not entry.number:
-        found = soon.same(entry, set())
-        return found.step if found else None
-    for name in {entry.new.sort_title, entry.core}:
-        for maker, _year, _isbn in soon.by_name.get((name, entry.first_person), ()):
-            if maker.step.entry.number == entry.number:
-                return maker.step  # type: ignore[no-any-return]
+class _Soon(Titles):
+    """The titles that steps of this handful make; of our own export also by their numbers there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_number: dict[str, _Maker] = {}
+
+
+def _twin(entry: Entry, soon: _Soon, step: _Step) -> _Step | None:
+    """An earlier row of this handful that makes the title; of our own export, one with the same number. Else this one does."""
+    found = soon.by_number.get(entry.number) if entry.number else soon.like(entry.told)
+    if found is not None:
+        return found.step
+    soon.put(_Maker(step), entry.told)
+    if entry.number:
+        soon.by_number[entry.number] = _Maker(step)
     return None
 
 
 # ---- Into the library ----
 
 
-def _write(db: Session, steps: Sequence[_Step], plan: Plan, now: datetime) -> None:
+def _write(db: Session, steps: Sequence[_Step], plan: Plan, now: datetime) -> list[int]:
+    """Do it; returns the numbers of the new copies."""
     makers = [step for step in steps if step.is_new]
-    old = [step for step in steps if step.title_id is not None]
+    old = [step for step in steps if step.title_id is not None and (step.missing or step.again or step.mended)]
     ids = add_titles(db, [(step.entry.new, step.entry.title_created or now) for step in makers])
     for step, title_id in zip(makers, ids, strict=True):
         step.title_id = title_id
@@ -470,13 +451,14 @@ def _write(db: Session, steps: Sequence[_Step], plan: Plan, now: datetime) -> No
             step.title_id = step.twin.title_id
     copy_ids = _add_copies(db, steps, now)
     if plan.format != OWN:
-        _fill_gaps(db, [step for step in old if step.missing or step.mended or not step.is_known], now)
-    _remember(db, steps, copy_ids, plan)
+        _fill_gaps(db, old, now)
+        _remember(db, steps, copy_ids, plan)
+    return list(copy_ids.values())
 
 
 def _add_copies(db: Session, steps: Sequence[_Step], now: datetime) -> dict[tuple[int, int], int]:
     """The copies that are to come; returns their numbers by row and place in it."""
-    wanted = [(step, n) for step in steps for n in step.missing]
+    wanted = [(step, n) for step in steps for n, _row_id in step.missing]
     if not wanted:
         return {}
     shelves = _shelves(db, [step.entry.facts for step, _n in wanted], now)
@@ -586,24 +568,24 @@ def _fill_gaps(db: Session, steps: Sequence[_Step], now: datetime) -> None:
 
 
 def _remember(db: Session, steps: Sequence[_Step], copy_ids: dict[tuple[int, int], int], plan: Plan) -> None:
-    """Write down which row became which copy. A copy of our own export is known by its code."""
+    """Write down which row is which copy. A copy may be known by several rows: as it was, and as it was mended."""
+    new = []
     for step in steps:
-        for row_id, n in step.mended:
-            now_known_by = {"key": step.entry.key, "n": n, "loose": _loose(step.entry)}
-            db.execute(update(ImportedRow).where(ImportedRow.id == row_id).values(now_known_by))
-    if plan.format == OWN:
-        return
-    rows = [
-        {
-            "source": plan.source, "key": entry.key, "n": n, "loose": _loose(entry),
-            "title_id": step.title_id, "copy_id": copy_ids[entry.row, n],
-        }
-        for step in steps for entry in [step.entry] for n in step.missing
-    ]  # fmt: skip
-    if rows:
-        db.connection().execute(insert(ImportedRow), rows)
-
-
-def _loose(entry: Entry) -> str | None:
-    """By what else the row is known until what was left out of it is mended."""
-    return entry.loose if entry.remarks and entry.loose else None
+        entry = step.entry
+        for whole in step.mended:
+            db.execute(update(ImportedRow).where(ImportedRow.id == whole).values(is_partial=False))
+        copies = [(n, row_id, copy_ids[entry.row, n]) for n, row_id in step.missing]
+        copies += [(n, None, copy_id) for n, copy_id in step.again]
+        for n, row_id, copy_id in copies:
+            said = {
+                "title_id": step.title_id,
+                "copy_id": copy_id,
+                "heart": entry.heart,
+                "is_partial": bool(entry.remarks),
+            }
+            if row_id is not None:
+                db.execute(update(ImportedRow).where(ImportedRow.id == row_id).values(said))
+            else:
+                new.append({"source": plan.source, "key": entry.key, "n": n, **said})
+    if new:
+        db.connection().execute(insert(ImportedRow), new)

@@ -57,8 +57,8 @@ class ImportProblem(Base):
 class ImportedRow(Base):
     """Which row of which list became which copy, so that the same list never adds it again.
 
-    `source` is the name of the list, `key` tells its rows apart, `n` counts those that look the same. `loose` is kept as long as
-    something of the row was left out: then the mended row is known by title and first person alone.
+    `source` is the name of the list, `key` tells its rows apart, `n` counts those that look the same. `heart` is what a row with a
+    number of its own is called (`entries.Entry`). `is_partial`: something of the row was left out when it came in.
     """
 
     __tablename__ = "imported_row"
@@ -68,6 +68,7 @@ class ImportedRow(Base):
     source: Mapped[str]
     key: Mapped[str]
     n: Mapped[int]
-    loose: Mapped[str | None] = mapped_column(index=True)
+    heart: Mapped[str | None]
+    is_partial: Mapped[bool]
     title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="CASCADE"), index=True)
     copy_id: Mapped[int | None] = mapped_column(ForeignKey("copy.id", ondelete="SET NULL"), index=True)

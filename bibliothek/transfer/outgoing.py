@@ -23,7 +23,6 @@ from bibliothek.catalogue.models import Contributor, FieldOrigin, SeriesPart, Su
 from bibliothek.catalogue.provenance import FIELDS, PERSON, SUBJECTS, is_gap
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.rules import CONDITIONS, REASONS
-from bibliothek.db import Database
 from bibliothek.donations.models import DonatedCopy, Donation
 from bibliothek.transfer.cells import harmless
 from bibliothek.transfer.entries import STATES, own_person
@@ -35,13 +34,12 @@ BATCH = 500
 Cells = dict[str, str]
 
 
-def export(database: Database) -> Iterator[str]:
-    """The table, in pieces of some hundred rows, all of one moment: CSV (RFC 4180) with semicolons and a byte order mark, as
-    spreadsheet programs open it in Germany."""
+def export(db: Session) -> Iterator[str]:
+    """The table, in pieces of some hundred rows, all of the session's moment: CSV (RFC 4180) with semicolons and a byte order
+    mark, as spreadsheet programs open it in Germany."""
     yield "\ufeff" + line(OWN_HEADINGS.values())
-    with database.reading() as db:
-        for rows in _batches(db):
-            yield "".join(line([cells.get(target, "") for target in OWN_HEADINGS]) for cells in rows)
+    for rows in _batches(db):
+        yield "".join(line([cells.get(target, "") for target in OWN_HEADINGS]) for cells in rows)
 
 
 def line(cells: Iterable[str]) -> str:

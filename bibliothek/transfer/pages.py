@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from tempfile import TemporaryFile
+from typing import IO, Annotated, Literal
 
 import msgspec
 from litestar.params import FromPath
 
+from bibliothek import codes
 from bibliothek.db import Database
 from bibliothek.i18n import N_, _
 from bibliothek.problems import Invalid
@@ -193,6 +195,8 @@ def map_columns(visit: Visit, run_id: FromPath[int]) -> Redirect:
     columns = [visit.field(f"c{n}") for n in range(len(plan.columns))]
     columns = [target if target in TARGETS else "" for target in columns]
     formats.check_mapping(columns)
+    if codes.holds_card(form.source):
+        raise formats.BadMapping({"source": _("Das ist der Code einer Karte.")})
     new = msgspec.structs.replace(
         plan, columns=columns, names=form.names, which=form.which, source=form.source, only_new=form.only_new
     )
@@ -256,8 +260,17 @@ def drop(visit: Visit, run_id: FromPath[int]) -> Redirect:
 
 @page("/verwaltung/export", Audience.LIBRARIANS)
 def everything(visit: Visit) -> Download:
-    """All titles and copies as one table."""
-    return Download(_bytes(export(visit.kit.database)), CSV, f"bibliothek-{visit.today.isoformat()}.csv")
+    """All titles and copies as one table. Written down first: whoever takes long to fetch it holds up nothing here."""
+    file = TemporaryFile()  # noqa: SIM115 (closed by _read)
+    file.writelines(_bytes(export(visit.db)))
+    file.seek(0)
+    return Download(_read(file), CSV, f"bibliothek-{visit.today.isoformat()}.csv")
+
+
+def _read(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 @page(f"{LISTS}/{{run_id:int}}/fehler.csv", Audience.LIBRARIANS)
@@ -278,6 +291,12 @@ def _headings(plan: Plan, given: list[str]) -> list[str]:
 
 
 def _wrong_rows(database: Database, run_id: int, headings: list[str]) -> Iterator[str]:
+    # Asked now: once it is sent, nobody knows the language of the page any more.
+    reason = _("Zeile {n}: {why}", n="{n}", why="{why}")
+    return _wrong_lines(database, run_id, headings, reason)
+
+
+def _wrong_lines(database: Database, run_id: int, headings: list[str], reason: str) -> Iterator[str]:
     yield "\ufeff" + line([WRONG_HEADING, *headings])
     for kind in ("failed", "remark"):
         last: ImportProblem | None = None
@@ -289,7 +308,7 @@ def _wrong_rows(database: Database, run_id: int, headings: list[str]) -> Iterato
             last = found[-1]
             for problem in found:
                 cells = msgspec.json.decode(problem.cells, type=list[str])
-                yield line([_("Zeile {n}: {why}", n=problem.row, why=problem.reason), *cells])
+                yield line([reason.format(n=problem.row, why=problem.reason), *cells])
 
 
 def _bytes(pieces: Iterator[str]) -> Iterator[bytes]:

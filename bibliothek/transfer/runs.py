@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, event, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import delete, event, insert, select, update
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes, i18n
@@ -41,8 +41,9 @@ EVERY_S = 10.0
 FIRST_AFTER_S = 1.0
 # A list that nobody went on with is dropped.
 OPEN_FOR = timedelta(days=7)
-# What did not come in holds parts of somebody's list: who wanted to mend it has done so by then.
-PROBLEMS_KEPT = timedelta(days=90)
+# What did not come in, and what the file was called: who wanted to mend it has done so by then. Which rows are here already
+# is remembered apart from this.
+KEPT = timedelta(days=90)
 # A file without a run is one whose upload broke off.
 STRAY_AFTER = timedelta(hours=6)
 # Rows that are written down for mending. Where more fail, it is the wrong column.
@@ -143,9 +144,9 @@ def begin(
     """A file that was just sent and looks like a table: it is kept until it is done with."""
     run = ImportRun(
         state="new",
-        file_name=name[:200],
+        file_name=_kept([name[:200]])[0],
         plan=_json(plan),
-        tally=_json(Account(headings=headings)),
+        tally=_json(Account(headings=_kept(headings))),
         trouble=None,
         created_at=now,
         changed_at=now,
@@ -161,7 +162,7 @@ def begin(
 def read_anew(db: Session, run_id: int, plan: Plan, headings: list[str], now: datetime) -> None:
     """The file is read in another way. Raises NoSuchRun, NotNow."""
     run = _in_state(db, run_id, "new", "checking", "checked")
-    run.plan, run.tally = _json(plan), _json(Account(headings=headings))
+    run.plan, run.tally = _json(plan), _json(Account(headings=_kept(headings)))
     _move(run, "new", now)
     _begin_again(db, run)
 
@@ -191,6 +192,7 @@ def drop(db: Session, settings: Settings, run_id: int, now: datetime) -> None:
         run.trouble = _("Jemand hat angehalten. Was bis dahin aufgenommen war, ist aufgenommen.")
     else:
         _move(run, "dropped", now)
+        _forget_looks(run)
         db.execute(delete(ImportProblem).where(ImportProblem.run_id == run.id))
     _forget_file(db, settings, run_id)
 
@@ -210,6 +212,11 @@ def _begin_again(db: Session, run: ImportRun) -> None:
     run.tally = _json(Account(headings=account_of(run).headings))
     run.rows_done, run.trouble = 0, None
     db.execute(delete(ImportProblem).where(ImportProblem.run_id == run.id))
+
+
+def _forget_looks(run: ImportRun) -> None:
+    """Once a list is in or dropped, nobody looks at its preview any more."""
+    run.tally = _json(msgspec.structs.replace(account_of(run), looks=[]))
 
 
 def _forget_file(db: Session, settings: Settings, run_id: int) -> None:
@@ -264,7 +271,7 @@ class Runs:
             return work_on_one(self._database, self._settings, self._clock, self._stop.is_set)
         except SQLAlchemyError as error:
             if not self._stop.is_set():
-                log.error("import: %s", getattr(error, "orig", type(error).__name__))
+                log.error("import: %s", type(error).__name__)
         except Exception:
             log.exception("import")
         return False
@@ -290,11 +297,18 @@ def work_on_one(
         log.info("import %s: somebody else has it", claimed.id)
     except NoTable as no:
         job.end("failed", no.sentence)
+    except OperationalError:
+        # The database is away or full: once more when the lease ends.
+        raise
     except FileNotFoundError:
         job.end(
             "failed",
             _("Die Datei ist nicht mehr da. Bring sie noch einmal: Was schon aufgenommen ist, kommt nicht doppelt."),
         )
+    except Exception:
+        # Ended, or it would be begun again for ever, and no other list would have its turn.
+        log.exception("import %s", claimed.id)
+        job.end("failed", _("Dabei ist ein Fehler aufgetreten. Was bis dahin aufgenommen war, ist aufgenommen."))
     return True
 
 
@@ -399,6 +413,7 @@ class _Job:
             _move(run, state, self._clock())
             run.trouble = trouble
             if state != "checked":
+                _forget_looks(run)
                 _forget_file(db, self._settings, run.id)
 
 
@@ -436,11 +451,10 @@ def _shown(look: Look) -> Shown:
 def tidy_up(database: Database, settings: Settings, now: datetime) -> None:
     """Drop what nobody went on with, forget old rows, and delete files that belong to nothing."""
     is_left = ImportRun.state.in_(("new", "checked")) & (ImportRun.changed_at < now - OPEN_FOR)
-    is_old = ImportRun.state.in_(("done", "failed", "dropped")) & (ImportRun.changed_at < now - PROBLEMS_KEPT)
-    old_problems = select(func.count()).where(ImportProblem.run_id == ImportRun.id, is_old)
+    is_old = ImportRun.state.in_(("done", "failed", "dropped")) & (ImportRun.changed_at < now - KEPT)
     with database.reading() as db:
         left = db.scalars(select(ImportRun.id).where(is_left)).all()
-        has_old = db.scalar(old_problems)
+        has_old = db.scalar(select(ImportRun.id).where(is_old).limit(1))
     for run_id in left:
         with database.writing() as db:
             run = run_by(db, run_id, for_change=True)
@@ -449,6 +463,7 @@ def tidy_up(database: Database, settings: Settings, now: datetime) -> None:
     if has_old:
         with database.writing() as db:
             db.execute(delete(ImportProblem).where(ImportProblem.run_id.in_(select(ImportRun.id).where(is_old))))
+            db.execute(delete(ImportRun).where(is_old))
     _delete_strays(database, settings)
 
 

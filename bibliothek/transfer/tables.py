@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import zlib
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -29,11 +30,12 @@ from bibliothek.transfer.cells import meant, without_nul
 LARGEST_FILE = 50_000_000
 # What is in a row beyond this is left out, and the page says so.
 MOST_COLUMNS = 200
-LONGEST_CELL = 20_000
+# A hundred persons with long names are 30,000.
+LONGEST_CELL = 40_000
 # A line of text without an end: no table has one.
 _LONGEST_LINE = 1_000_000
-# Rows of text that one cell may go over. With more, a quotation mark is missing somewhere.
-_MOST_LINES = 100
+# Lines that one row may go over: a hundred persons, as many subjects, fifty ISBNs. With more, a quotation mark is missing.
+_MOST_LINES = 400
 
 # An XLSX file is a zip. Its texts are held in memory while it is read; the sheets are not.
 _LARGEST_UNPACKED = 300_000_000
@@ -41,6 +43,8 @@ _LARGEST_TEXTS = 40_000_000
 _MOST_PARTS = 2_000
 # Sheets are packed to a tenth, seldom to a fortieth; a bomb to a thousandth.
 _RATIO, _RATIO_FROM = 200, 1_000_000
+# No sheet of Excel or LibreOffice has more. A row of a higher number is a lie that would be counted up to.
+_MOST_ROWS = 1_048_576
 
 Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "cp1252"]
 SEPARATORS = (";", ",", "\t", "|")
@@ -140,7 +144,8 @@ def _refuse_others(start: bytes) -> None:
             )
         )
     head = start[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if found or head.startswith((b"<!doctype", b"<html", b"<?xml")):
+    # HTML, also without its head, XML and JSON: no heading begins like that.
+    if found or re.match(rb"<[!?a-z]|\[?\s*\{", head):
         raise NoTable(_not_a_table())
 
 
@@ -189,12 +194,16 @@ def _encoding(path: Path, start: bytes) -> Encoding:
         return "utf-16-le"
     if start.startswith(codecs.BOM_UTF16_BE):
         return "utf-16-be"
-    # UTF-16 without its mark: every other byte of western text is zero.
+    # UTF-16 without its mark: every other byte of western text is zero, and hardly any of the rest.
     half = max(1, len(start) // 2)
-    if start[1::2].count(0) > 0.6 * half:
+    first, second = start[0::2].count(0), start[1::2].count(0)
+    if second > 0.6 * half and first < 0.1 * half:
         return "utf-16-le"
-    if start[0::2].count(0) > 0.6 * half:
+    if first > 0.6 * half and second < 0.1 * half:
         return "utf-16-be"
+    # Archives, films and empty space on a disk have zeros everywhere.
+    if first + second > len(start) // 4:
+        raise NoTable(_not_a_table())
     odd = sum(start.count(byte) for byte in (*range(1, 9), *range(14, 27), *range(28, 32)))
     if odd > len(start) // 50:
         raise NoTable(_not_a_table())
@@ -236,7 +245,7 @@ def _lines(file: IO[str]) -> Iterator[str]:
 def _separator(path: Path, encoding: Encoding) -> str:
     """The sign that cuts the first rows into the same number of cells, the more the better."""
     with _text(path, encoding) as lines:
-        sample = list(islice(lines, 40))
+        sample = list(islice(lines, 2 * _MOST_LINES))
     if sample and sample[0].lower().startswith("sep=") and sample[0][4:5] in SEPARATORS:
         return sample[0][4]
 
@@ -292,7 +301,8 @@ def _records(lines: Iterator[str], separator: str) -> Iterator[Row]:
             cells, torn = [], True
         except csv.Error:
             cells, torn = [], True
-        if torn or len(tape.taken) > _MOST_LINES or (tape.is_over and len(tape.taken) > 1):
+        over_lines = len(tape.taken) > 1
+        if torn or len(tape.taken) > _MOST_LINES or (over_lines and (tape.is_over or _is_loose(tape.taken, separator))):
             torn, cells = True, [tape.taken[0].strip()] if tape.taken else []
             tape.again()
             reader = csv.reader(tape, delimiter=separator)
@@ -304,6 +314,16 @@ def _records(lines: Iterator[str], separator: str) -> Iterator[Row]:
         row = _row(number, [meant(cell) for cell in cells], torn)
         if row:
             yield row
+
+
+def _is_loose(lines: list[str], separator: str) -> bool:
+    """Whether in a row over several lines something else than a separator stands behind a closing quotation mark. Then one
+    is missing, and what looks like its end is the beginning of a later cell."""
+    try:
+        list(csv.reader(lines, delimiter=separator, strict=True))
+    except csv.Error:
+        return True
+    return False
 
 
 def _is_open(line: str, separator: str) -> bool:
@@ -334,6 +354,9 @@ def _sheet(path: Path) -> Iterator[Iterator[Row]]:
             from openpyxl import load_workbook
 
             book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            for sheet in book.worksheets:
+                # Some programs say "A1" whatever the size; openpyxl would believe it and leave out the rest.
+                sheet.reset_dimensions()
             sheet = next((sheet for sheet in book.worksheets if any(True for _row in _cells(sheet))), None)
         yield _rows(sheet) if sheet is not None else iter(())
 
@@ -356,7 +379,7 @@ def _plain_words() -> Iterator[None]:
         TypeError,
         AttributeError,
         OSError,
-        NotImplementedError,
+        RuntimeError,  # a zip with a password, or packed in a way that Python does not know
         OverflowError,
     ) as error:
         raise NoTable(_broken()) from error
@@ -364,6 +387,11 @@ def _plain_words() -> Iterator[None]:
 
 def _cells(sheet: Any) -> Iterator[Row]:
     for number, values in enumerate(sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS + 1), 1):
+        if number > _MOST_ROWS:
+            raise NoTable(_broken())
+        if values.count(None) == len(values):
+            # openpyxl fills gaps, be they a million rows: they are passed over without a look at each cell.
+            continue
         row = _row(number, [meant(_as_text(value)) for value in values])
         if row:
             yield row

@@ -30,7 +30,8 @@ def bring(library: Library, path: Path, *, dry: bool = False, **changed: object)
 
 
 def export_to(library: Library, path: Path) -> Path:
-    path.write_bytes("".join(export(library.database)).encode())
+    with library.database.reading() as db:
+        path.write_bytes("".join(export(db)).encode())
     return path
 
 

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bibliothek import codes
 from bibliothek.catalogue import merging
 from bibliothek.catalogue.actions import edit_title
 from bibliothek.catalogue.fields import TitleFields
@@ -22,9 +23,11 @@ from bibliothek.catalogue.queries import search, title
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.operations.verify import verify
 from bibliothek.transfer import incoming
-from bibliothek.transfer.formats import guess
+from bibliothek.transfer.entries import Entry
+from bibliothek.transfer.formats import Plan, guess
 from bibliothek.transfer.incoming import Progress, bring_in
 from bibliothek.transfer.models import ImportedRow
+from bibliothek.transfer.tables import Row
 from tests import make
 from tests.conftest import NOON, Library
 from tests.transfer.lists import bring, copies, write
@@ -224,3 +227,106 @@ def test_a_process_that_was_killed_lost_nothing_and_doubled_nothing(
         assert len(db.scalars(select(ImportedRow.id)).all()) == half
     assert bring(library, file)[0].known == half
     assert copies(library) == len(titles(library)) == 3000
+
+
+SERIES = "Titel;Autor;Reihe;Band;Untertitel"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("Das magische Baumhaus: Im Tal der Dinosaurier;Osborne;;;", "Das magische Baumhaus: Das Geheimnis der Mumie;Osborne;;;"),
+        ("Asterix;Goscinny;Asterix;1;", "Asterix;Goscinny;Asterix;2;"),
+        ("Die drei ???;Arthur;;;und der Superpapagei", "Die drei ???;Arthur;;;und der Phantomsee"),
+        ("Was ist was (Band 1);Wer;;;", "Was ist was (Band 2);Wer;;;"),
+        ("Gedichte;Anna Schmidt;;;", "Gedichte;Bernd Schmidt;;;"),
+    ],
+    ids=range(5),
+)  # fmt: skip
+def test_volumes_without_isbn_stay_apart(both: Library, file: Path, rows: tuple[str, str]) -> None:
+    tally, _said = bring(both, write(file, *rows, headings=SERIES))
+    assert (tally.titles, tally.copies) == (2, 2)
+    assert bring(both, file)[0].known == 2
+    # The other way round they are still themselves.
+    assert bring(both, write(file, *reversed(rows), headings=SERIES))[0].known == 2
+
+
+def test_numbers_that_only_count_rows_are_no_proof(library: Library, file: Path) -> None:
+    headings = "Nr;Titel;Autor"
+    bring(library, write(file, "1;Momo;Ende", "2;Utopia;Morus", headings=headings))
+    tally, _said = bring(library, write(file, "1;Emil;Kästner", "2;Momo;Ende", "3;Utopia;Morus", headings=headings))
+    assert (tally.titles, tally.copies, tally.known) == (1, 1, 2)
+    assert titles(library) == ["Momo", "Utopia", "Emil"]
+
+
+def test_a_number_that_means_another_book_now_is_refused(library: Library, file: Path) -> None:
+    headings = "Mediennummer;Titel;Autor"
+    bring(library, write(file, "1;Momo;Ende", headings=headings))
+    tally, said = bring(library, write(file, "1;Emil;Kästner", headings=headings))
+    assert (tally.failed, tally.copies) == (1, 0)
+    assert "zu einem anderen Buch" in said[0]
+    assert bring(library, write(file, "1;Momo: ein Roman;Ende", headings=headings))[0].known == 1
+    assert bring(library, write(file, "1;Emil;Kästner", headings=headings), source="Schule")[0].titles == 1
+
+
+def test_what_was_left_out_of_one_volume_is_not_taken_from_another(library: Library, file: Path) -> None:
+    bring(library, write(file, "Narnia: Band 1;Lewis;9783551551670;;"))
+    tally, _said = bring(
+        library, write(file, "Narnia: Band 2;Lewis;9783551551672;;", "Narnia: Band 1;Lewis;9783551551670;;")
+    )
+    assert (tally.titles, tally.copies, tally.known) == (1, 1, 1)
+    with library.database.reading() as db:
+        assert db.scalars(select(Title.title).join(TitleIsbn)).all() == ["Narnia: Band 2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["Momo;Ende;;;", "Utopia;Morus;;;"], ["Momo;Ende;9783522202107;2018;", "Utopia;Morus;;1516;"]),
+        (["Momo;Ende;9783522202108;;"], ["Momo;Ende;9783522202107;;"]),
+        (["Momo;Ende;;;", "Momo;Ende;;;"], ["Momo;Ende;;;", "Momo;Ende;;2018;"]),
+        (["Momo;Ende;;;", "Momo;Ende;;;"], ["Momo;Ende;;2018;", "Momo;Ende;;;"]),
+    ],
+)
+def test_whatever_was_filled_in_nothing_comes_twice(
+    library: Library, file: Path, before: list[str], after: list[str]
+) -> None:
+    bring(library, write(file, *before))
+    for rows in (after, before, after, after):
+        assert bring(library, write(file, *rows))[0].copies == 0
+    assert copies(library) == len(before)
+
+
+def test_a_count_that_went_down_and_up_again_is_no_new_copy(library: Library, file: Path) -> None:
+    headings = "Titel;Autor;ISBN;Anzahl"
+    bad, good = "Momo;Ende;9783522202108;2", "Momo;Ende;9783522202107;1"
+    bring(library, write(file, bad, headings=headings))
+    for row in (good, bad, good):
+        assert bring(library, write(file, row, headings=headings))[0].copies == 0
+    assert bring(library, write(file, "Momo;Ende;9783522202107;3", headings=headings))[0].copies == 1
+
+
+def test_only_what_is_missing_of_another_library(library: Library, file: Path) -> None:
+    with library.database.writing() as db:
+        make.copy(db, make.title(db, "Momo", ("Ende, Michael",)))
+    own = "Exemplar-Code;Titel-Nr.;Titel;Personen"
+    rows = [
+        f"{codes.new_code(codes.Kind.COPY)};{n};{title}"
+        for n, title in enumerate(["Momo;Ende, Michael", "Emil;Kästner, Erich"])
+    ]
+    tally, _said = bring(library, write(file, *rows, headings=own), only_new=True)
+    assert (tally.titles, tally.copies) == (1, 1)
+
+
+def test_a_fault_of_ours_costs_its_row(library: Library, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = incoming.read_entry
+
+    def fail(row: Row, plan: Plan) -> Entry:
+        if row.number == 3:
+            raise ZeroDivisionError
+        return real(row, plan)
+
+    monkeypatch.setattr(incoming, "read_entry", fail)
+    tally, said = bring(library, write(file, MOMO, UTOPIA))
+    assert (tally.copies, tally.failed) == (1, 1)
+    assert said == ["3 failed Diese Zeile lässt sich nicht lesen."]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from openpyxl import Workbook
 from bibliothek.transfer import tables
 from bibliothek.transfer.cells import harmless, letter, meant
 from bibliothek.transfer.tables import NoTable, TooLargeFile, look_at, rows_of
+from tests.transfer.books import LAUGHS, NS, packed, row, sheet, sheet_of, smaller, tar, with_flag
 
 TABLE = "Titel;Autor\nÜber „Öl“;Müller\n"
 Kept = Callable[[bytes | str], Path]
@@ -34,22 +34,6 @@ def kept(tmp_path: Path) -> Kept:
 def read(path: Path) -> list[list[str]]:
     with rows_of(path, look_at(path)) as rows:
         return [row.cells for row in rows]
-
-
-def sheet(*rows: list[object]) -> bytes:
-    book, out = Workbook(), io.BytesIO()
-    for row in rows:
-        book.active.append(row)  # type: ignore[union-attr]
-    book.save(out)
-    return out.getvalue()
-
-
-def packed(**parts: bytes) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name.replace("__", "/").replace("_xml", ".xml"), content)
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
@@ -86,6 +70,59 @@ def test_a_quotation_mark_that_never_ends_costs_its_row_alone(kept: Kept, broken
         found = list(rows)
     assert [row.number for row in found if row.torn] == [3]
     assert [row.cells[0] for row in found if not row.torn] == ["Titel", "Davor", *(f"Buch {n}" for n in range(after))]
+
+
+@pytest.mark.parametrize(
+    ("text", "torn", "others"),
+    [
+        ('"Kaputt;x\n"Momo";"Ende"\n"Utopia";"Morus"\n', [2], ["Momo", "Utopia"]),
+        ('"Kaputt";"x\n"Momo";"Ende"\n"Utopia";"Morus"\n', [2], ["Momo", "Utopia"]),
+        ('"Kaputt;x\nMomo;"Ende"\nUtopia;Morus\n', [2], ["Momo", "Utopia"]),
+        ('"Kaputt;x\nMomo;Ende\nDazu;"y\nUtopia;Morus\n', [2, 4], ["Momo", "Utopia"]),
+        ('"Zwei\nZeilen";x\n"Kaputt;x\nMomo;Ende\n', [3], ["Zwei\nZeilen", "Momo"]),
+        ('Momo;Ende\n"Kaputt;x', [3], ["Momo"]),
+        ("Momo;Ende\n" + "x" * 140_000 + ";y\nUtopia;Morus\n", [3], ["Momo", "Utopia"]),
+    ],
+    ids=range(7),
+)
+def test_what_stands_in_quotation_marks_below_is_not_swallowed(
+    kept: Kept, text: str, torn: list[int], others: list[str]
+) -> None:
+    path = kept("Titel;Autor\n" + text)
+    with rows_of(path, look_at(path)) as rows:
+        found = list(rows)[1:]
+    assert [row.number for row in found if row.torn] == torn
+    assert [row.cells[0] for row in found if not row.torn] == others
+
+
+def test_a_cell_may_be_long_and_go_over_many_lines(kept: Kept) -> None:
+    lines = "\n".join("x" * 1000 for _n in range(99))
+    assert read(kept(f'Titel;Autor\n"{lines}";y\n{"z" * 100_000};\n')) == [
+        ["Titel", "Autor"],
+        [lines, "y"],
+        ["z" * 100_000],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "cells"),
+    [
+        (b"Titel;Autor\nMo\x00mo;En\x00de\n", ["Momo", "Ende"]),
+        (b"Titel;Autor\nM\x81ller;\x8al\n", ["M\ufffdller", "Šl"]),
+        (
+            "Titel;Autor\nÜber Öl, Äther;".encode() + b"\xff\n" + "Größe, Maß;äöü\n".encode() * 9,
+            ["Über Öl, Äther", "\ufffd"],
+        ),
+        ("\ufeff\ufeff".encode() + b"Titel;Autor\nMomo;Ende\n", ["Momo", "Ende"]),
+        ("Titel;Autor\nМать;Горький\n".encode("utf-16"), ["Мать", "Горький"]),
+        ("Titel;Autor\nMomo;Ende\n".encode("utf-16") + b"x", ["Momo", "Ende"]),
+        (b'Titel;Autor\r\n\'=1+1;"=""978"""\r\n', ["=1+1", "978"]),
+        ("Titel;Autor\nzwei\u2028Zeilen\x0b;\x0c\x85\n".encode(), ["zwei\u2028Zeilen\x0b"]),
+    ],
+    ids=range(8),
+)
+def test_damage_costs_a_sign_at_most(kept: Kept, content: bytes, cells: list[str]) -> None:
+    assert read(kept(content))[:2] == [["Titel", "Autor"], cells]
 
 
 def test_empty_rows_are_none_and_numbers_are_those_of_the_spreadsheet(kept: Kept) -> None:
@@ -126,6 +163,71 @@ def test_a_sheet_says_what_a_person_would_write(kept: Kept) -> None:
         ],
         5: ["=1"],
     }
+
+
+def test_of_a_formula_its_last_value_is_read(kept: Kept) -> None:
+    cells = '<c t="str"><f>A1&amp;"x"</f><v>Momo</v></c><c><f>1900+73</f><v>1973</v></c><c t="e"><v>#N/A</v></c><c><f>1</f></c>'
+    assert read(kept(sheet_of(f'<row r="1">{cells}</row>'))) == [["Momo", "1973", "#N/A"]]
+
+
+def test_the_first_sheet_that_holds_something_is_read(kept: Kept) -> None:
+    book, out = Workbook(), io.BytesIO()
+    book.create_sheet("Bücher").append(["Titel"])
+    book.create_sheet("Zweite Liste").append(["Nicht"])
+    book.save(out)
+    assert read(kept(out.getvalue())) == [["Titel"]]
+    assert read(kept(sheet([], [None, " "]))) == []
+
+
+def test_a_sheet_is_larger_than_it_says(kept: Kept) -> None:
+    # Apache POI and WPS write this, however many rows there are.
+    path = kept(sheet_of(row(1, "Titel", "Autor") + row(2, "Momo", "Ende"), dimension='<dimension ref="A1"/>'))
+    assert read(path) == [["Titel", "Autor"], ["Momo", "Ende"]]
+
+
+def test_the_gap_before_a_far_row_is_passed_over(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    def look(value: object) -> str:
+        seen.append(value)
+        return str(value or "")
+
+    monkeypatch.setattr(tables, "_as_text", look)
+    path = kept(sheet_of(row(1, "Titel") + row(5000, "Momo")))
+    with rows_of(path, look_at(path)) as rows:
+        assert [row.number for row in rows] == [1, 5000]
+    assert len(seen) < 1000
+    monkeypatch.setattr(tables, "_MOST_ROWS", 4999)
+    with pytest.raises(NoTable, match="beschädigt"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"\n <table><tr><td>Titel</td></tr></table>", "keine Tabelle"),
+        (b"<!-- Liste --><p>Titel;Autor</p>", "keine Tabelle"),
+        (b'[{"title": "Momo", "author": "Ende"}]', "keine Tabelle"),
+        (b'{"books": []}', "keine Tabelle"),
+        (b"GIF89a" + bytes(range(256)), "keine Tabelle"),
+        (b"\0\0\0\x20ftypisom" + bytes(600), "keine Tabelle"),
+        (tar(), "keine Tabelle"),
+        (bytes(9000) + b"Titel;Autor\nMomo;Ende\n", "keine Tabelle"),
+        (b"PK\x05\x06" + bytes(18), "keine Tabelle"),
+        (with_flag(sheet(["Titel"]), 1), "beschädigt"),
+        (sheet_of(" " * 2_000_000), "zu groß"),
+        (smaller(sheet_of(row(1, "Momo" * 9999))), "beschädigt"),
+        (sheet_of(row(1, "&c;"), LAUGHS), "beschädigt"),
+        (sheet_of('<row r="1"><c t="s"><v>0</v></c></row>', texts=f"{LAUGHS}<sst {NS}><si><t>&c;</t></si></sst>"), "beschädigt"),
+        (sheet_of(row(1, "&x;"), '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'), "beschädigt"),
+        (sheet_of('<row r="1"><c r="A1" t="s"><v>99</v></c></row>'), "beschädigt"),
+        (sheet_of("<row>"), "beschädigt"),
+    ],
+    ids=range(17),
+)  # fmt: skip
+def test_what_looks_like_a_table_or_hides_in_one_is_none(kept: Kept, content: bytes, sentence: str) -> None:
+    with pytest.raises(NoTable, match=sentence):
+        read(kept(content))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ def upgrade() -> None:
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
-        sa.Column("loose", sa.String(), nullable=True),
+        sa.Column("heart", sa.String(), nullable=True),
+        sa.Column("is_partial", sa.Boolean(), nullable=False),
         sa.Column("title_id", sa.Integer(), nullable=False),
         sa.Column("copy_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["title_id"], ["title.id"], name=op.f("fk_imported_row_title_id"), ondelete="CASCADE"),
@@ -62,5 +63,5 @@ def upgrade() -> None:
         sa.UniqueConstraint("source", "key", "n", name=op.f("uq_imported_row_source_key_n")),
         sqlite_autoincrement=True,
     )
-    for name in ("loose", "title_id", "copy_id"):
+    for name in ("title_id", "copy_id"):
         op.create_index(op.f(f"ix_imported_row_{name}"), "imported_row", [name], unique=False)
