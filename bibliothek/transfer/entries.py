@@ -152,8 +152,9 @@ def _by_target(row: Row, plan: Plan, remarks: list[str]) -> dict[str, list[str]]
         if target and cell.strip():
             if len(cell) > LONGEST_CELL:
                 raise NotTaken(_("Eine Zelle ist länger als {n} Zeichen. Fehlt ein Anführungszeichen?", n=LONGEST_CELL))
-            if target != "isbn" and codes.holds_card(cell):
-                # Before anything quotes it: what is said of a row is kept, too. Three ISBNs in a cell may look like one.
+            # Line by line: several numbers, one a line, may look like a code in groups, as three ISBNs in a cell do.
+            if target != "isbn" and any(map(codes.holds_card, cell.split("\n"))):
+                # Before anything quotes it: what is said of a row is kept, too.
                 sentence = _left_out(target, _("Das ist der Code einer Karte."))
                 if target == "title":
                     raise NotTaken(sentence)

@@ -122,6 +122,13 @@ def test_what_somebody_typed_stays_typed(both: Library, elsewhere: Library, tmp_
     assert out[0]["Herkunft der Angaben"] == "dnb: title contributors subjects\nperson: year language"
 
 
+def test_numbers_in_four_series_are_no_card(library: Library, elsewhere: Library, tmp_path: Path) -> None:
+    numbers = ("Heft 12a3", "Bd 3b4", "Teil 4c5", "Nr 5d6")
+    with library.database.writing() as db:
+        make.title(db, "Viel gereiht", series=tuple((f"Reihe {number}", number) for number in numbers))
+    assert rows(comes_back(library, elsewhere, tmp_path))[0]["Band"] == "\n".join(numbers)
+
+
 def test_twins_stay_two(both: Library, elsewhere: Library, tmp_path: Path) -> None:
     with both.database.writing() as db:
         for _n in range(2):
