@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,11 @@ from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
 from bibliothek.labels import api as labels_api
 from bibliothek.labels import pages as labels_pages
+from bibliothek.lending import actions as lending_actions
 from bibliothek.lending import api as lending_api
+from bibliothek.lending import closures as lending_closures
+from bibliothek.lending import flags as lending_flags
+from bibliothek.lending import holds as lending_holds
 from bibliothek.lending import pages as lending_pages
 from bibliothek.library import pages as library_pages
 from bibliothek.library.models import Library
@@ -106,8 +110,19 @@ def create_app(
     kit.templates.add_filters(
         {"byline": byline, "role_word": role_word, "language_word": language_word, "source_word": source_word}
     )
-    forget = (kiosk_actions.forget_sessions, sign_in.forget, members_actions.forget_sessions, piles.forget, once.forget)
-    rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), forget)
+    each_round = (
+        _with_date(kiosk_actions.forget_sessions, settings),
+        lending_actions.forget_returned,
+        _with_date(lending_holds.expire, settings),
+        _with_date(lending_holds.serve_waiting, settings),
+        _with_date(lending_closures.settle_dates, settings),
+        lending_flags.forget,
+        sign_in.forget,
+        members_actions.forget_sessions,
+        piles.forget,
+        once.forget,
+    )
+    rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), each_round)
     looking = Looking(kit.database, settings, clock)
     cover_rounds = CoverRounds(kit.database, settings, clock, pictures_kept)
     imports = Runs(kit.database, settings, clock)
@@ -141,6 +156,13 @@ def create_app(
     )
     refuse_undeclared(app)
     return app
+
+
+def _with_date(
+    do: Callable[[Session, datetime, date], object], settings: Settings
+) -> Callable[[Session, datetime], object]:
+    """`do` for the round, which knows the moment but not the library's local date."""
+    return lambda db, now: do(db, now, now.astimezone(settings.timezone).date())
 
 
 class NoPages(Router):

@@ -26,6 +26,7 @@ from bibliothek.catalogue.models import (
     Subject,
     Title,
     TitleIsbn,
+    TitleMaterial,
     TitleMerge,
 )
 from bibliothek.catalogue.provenance import PERSON, SUBJECTS, is_gap, united_subjects
@@ -39,7 +40,7 @@ from bibliothek.library.queries import library_for_change
 from bibliothek.problems import NotFound, Problem
 
 # What makes up a title. It goes with the title, and comes back with it.
-PARTS = (Contributor, SeriesPart, TitleIsbn, Subject, FieldOrigin, Cover)
+PARTS = (Contributor, SeriesPart, TitleIsbn, Subject, FieldOrigin, Cover, TitleMaterial)
 
 Row = dict[str, Any]
 

@@ -85,6 +85,25 @@ class Subject(Base):
     name: Mapped[str]
 
 
+class Material(Base):
+    """A kind of thing that is lent by rules of its own: "Film", "Spiel". `sort_name` is the name as it is sorted and compared."""
+
+    __tablename__ = "material"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    sort_name: Mapped[str] = mapped_column(unique=True)
+
+
+class TitleMaterial(Base):
+    """What kind of thing a title is, where it is not a book like any other."""
+
+    __tablename__ = "title_material"
+
+    title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="CASCADE"), primary_key=True)
+    material_id: Mapped[int] = mapped_column(ForeignKey("material.id", ondelete="CASCADE"), index=True)
+
+
 class FieldOrigin(Base):
     """Where a field of a title came from, and when: the name of a source, or "person" for what somebody typed.
 

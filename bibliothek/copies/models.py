@@ -2,11 +2,26 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bibliothek.catalogue.models import Title
 from bibliothek.db import Base, partial_index
+from bibliothek.members.models import Member
+
+EVENTS = (
+    "missing",
+    "found",
+    "damaged",
+    "mended",
+    "repair",
+    "lost",
+    "reference",
+    "lendable",
+    "withdrawn",
+    "brought_back",
+    "undone",
+)
 
 
 class PaperCode(Base):
@@ -52,6 +67,34 @@ class Copy(Base):
     condition: Mapped[str | None]
     withdrawn_at: Mapped[datetime | None]
     withdrawn_reason: Mapped[str | None]
+    # It stays in the rooms, to be read there.
+    is_reference: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # When it was last scanned, by whomever.
+    seen_at: Mapped[datetime | None]
 
     title: Mapped[Title] = relationship(lazy="raise_on_sql")
     shelf: Mapped[Shelf | None] = relationship(lazy="raise_on_sql")
+
+
+class CopyEvent(Base):
+    """What happened to a copy, other than being lent and returned: that is in its loans. Kept for as long as the copy.
+
+    `by_id` is the librarian who did it, never who read the book: None for what a scan brought to light, or a member reported.
+    """
+
+    __tablename__ = "copy_event"
+    __table_args__ = (
+        CheckConstraint(f"kind IN ({', '.join(repr(kind) for kind in EVENTS)})", name="kind"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    copy_id: Mapped[int] = mapped_column(ForeignKey("copy.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    at: Mapped[datetime]
+    by_id: Mapped[int | None] = mapped_column(ForeignKey("member.id", ondelete="SET NULL"))
+    note: Mapped[str | None]
+    # The digest of a photo in the folder of pictures (catalogue.pictures).
+    photo: Mapped[str | None]
+
+    by: Mapped[Member | None] = relationship(lazy="raise_on_sql")

@@ -23,6 +23,7 @@ from bibliothek.labels.sheets import SHEETS, sheet_named
 from bibliothek.lending import actions as lending
 from bibliothek.lending import rules as lending_rules
 from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, on_loan
+from bibliothek.lending.terms import terms
 from bibliothek.library.queries import library
 from bibliothek.members.queries import MemberRef
 from bibliothek.problems import Invalid
@@ -92,7 +93,7 @@ def _copy_page(visit: Visit, found: AtDesk) -> Page:
         due_on=found.due_on,
         mine=mine,
         can=_what_to_do(found),
-        would_be_due=lending_rules.due_on(visit.today, library(visit.db).loan_days),
+        would_be_due=terms(visit.db).due_on(visit.today),
     )
 
 
@@ -139,7 +140,7 @@ class ReturnForm(msgspec.Struct):
 def bring_back(visit: Visit, code: FromPath[str]) -> Redirect:
     """Take the copy back, from whoever holds it in their hands."""
     found = at_desk(visit.db, code)
-    back = lending.give_back(visit.db, found, visit.now, visit.read(ReturnForm).loan)
+    back = lending.give_back(visit.db, found, visit.now, visit.today, visit.read(ReturnForm).loan)
     if back.already and found.on_loan:
         return visit.redirect("/c/" + found.code, _("Inzwischen hat es jemand anders ausgeliehen."), "look")
     return visit.redirect("/c/" + found.code, _thanks(found))

@@ -65,11 +65,11 @@ def rename(db: Session, device_id: int, name: str) -> Device:
     return device
 
 
-def revoke(db: Session, device_id: int, now: datetime) -> Device:
+def revoke(db: Session, device_id: int, now: datetime, today: date) -> Device:
     """From now on the device is an ordinary browser again. Raises NoSuchTablet."""
     device = queries.tablet_for_change(db, device_id)
     device.revoked_at = now
-    _return_asked(db, device, now)
+    _return_asked(db, device, now, today)
     _forget_member(device)
     db.flush()
     return device
@@ -112,7 +112,7 @@ def scan(
 def _scan(db: Session, device: Device, scanned: Scanned, code: str, moment: Moment, today: date) -> Answer:
     if device.asked_loan_id is not None:
         queries.lock_asked(db, [device], scanned.value if scanned.kind == "copy" else None)
-    settled = _settle(db, device, scanned, moment.now)
+    settled = _settle(db, device, scanned, moment.now, today)
     answer = _answer(db, device, scanned, moment, today)
     if settled:
         answer = msgspec.structs.replace(answer, settled=settled)
@@ -183,15 +183,17 @@ def _copy(db: Session, device: Device, code: str, moment: Moment, today: date) -
         return Answer("unknown", what="copy", code=code)
     member_id = queries.member_here(device, moment.at)
     if member_id is None:
-        return _about(db, "late", copy) if queries.has_left(device, moment) else _without_card(db, copy, moment.now)
+        return (
+            _about(db, "late", copy) if queries.has_left(device, moment) else _without_card(db, copy, moment.now, today)
+        )
     if copy.on_loan:
         return _on_loan(db, device, copy, member_id, moment.now)
     return _lend(db, device, copy, member_id, moment, today)
 
 
-def _without_card(db: Session, copy: AtDesk, now: datetime) -> Answer:
+def _without_card(db: Session, copy: AtDesk, now: datetime, today: date) -> Answer:
     if copy.on_loan:
-        lending.give_back(db, copy, now)
+        lending.give_back(db, copy, now, today)
         return _about(db, "returned", copy)
     if copy.state == "withdrawn":
         return _about(db, "withdrawn", copy)
@@ -232,6 +234,7 @@ def bring_back(
     code: str,
     loan_id: int,
     now: datetime,
+    today: date,
     by_itself: bool = False,
     age: timedelta = JUST_NOW,
 ) -> Answer:
@@ -240,7 +243,7 @@ def bring_back(
     `age` as in `scan`. When the book was lent to somebody since, the answer says so.
     """
     device = queries.device_for_change(db, device_id)
-    lending.give_back(db, at_desk(db, code), now, loan_id)
+    lending.give_back(db, at_desk(db, code), now, today, loan_id)
     copy = at_desk(db, code)
     answer = _about(db, "copy" if copy.on_loan else "returned", copy)
     return _pressed(db, device, answer, None if by_itself else Moment(now, age))
@@ -291,25 +294,25 @@ def stay(db: Session, device_id: int, now: datetime, age: timedelta = JUST_NOW) 
     return last.answer if last else None
 
 
-def end(db: Session, device_id: int, now: datetime) -> Answer | None:
+def end(db: Session, device_id: int, now: datetime, today: date) -> Answer | None:
     """The button "Fertig", or the time is up: the tablet knows nobody any more.
 
     The book about which it still asked is brought back, and that is the answer.
     """
     device = queries.device_for_change(db, device_id)
     asked = at_desk_by_loan(db, device.asked_loan_id) if device.asked_loan_id else None
-    settled = _return_asked(db, device, now)
+    settled = _return_asked(db, device, now, today)
     _forget_member(device)
     db.flush()
     return _about(db, "returned", at_desk(db, asked.code)) if asked and settled else None
 
 
-def forget_sessions(db: Session, now: datetime) -> None:
+def forget_sessions(db: Session, now: datetime, today: date) -> None:
     """Forget sessions that nobody ended, because a tablet was switched off, and old answers: each round of the server does."""
     devices = queries.left_behind(db, now)
     queries.lock_asked(db, devices)
     for device in devices:
-        _return_asked(db, device, now)
+        _return_asked(db, device, now, today)
         if queries.is_over(device, now):
             # `member_until` stays: it tells a scan that arrives even later that somebody's card counted.
             device.member_id = device.last_scan = None
@@ -353,7 +356,7 @@ def _go_on(device: Device, moment: Moment) -> None:
         device.member_until = max(device.member_until, moment.at + rules.SESSION_LASTS)
 
 
-def _settle(db: Session, device: Device, scanned: Scanned, now: datetime) -> str | None:
+def _settle(db: Session, device: Device, scanned: Scanned, now: datetime, today: date) -> str | None:
     """Whoever scans on has not answered the question: the book was brought back. Returns its title.
 
     A misread code decides nothing, unless it was a card; and the same book again asks again.
@@ -366,15 +369,15 @@ def _settle(db: Session, device: Device, scanned: Scanned, now: datetime) -> str
     asked = at_desk_by_loan(db, device.asked_loan_id)
     if asked and scanned.value == asked.code:
         return None
-    return _return_asked(db, device, now)
+    return _return_asked(db, device, now, today)
 
 
-def _return_asked(db: Session, device: Device, now: datetime) -> str | None:
+def _return_asked(db: Session, device: Device, now: datetime, today: date) -> str | None:
     asked = at_desk_by_loan(db, device.asked_loan_id) if device.asked_loan_id else None
     device.asked_loan_id = device.asked_until = None
     if asked is None:
         return None
-    lending.give_back(db, asked, now, asked.loan_id)
+    lending.give_back(db, asked, now, today, asked.loan_id)
     return asked.title
 
 

@@ -30,6 +30,9 @@ class Device(Base):
     last_scan: Mapped[str | None]
     asked_loan_id: Mapped[int | None] = mapped_column(ForeignKey("loan.id", ondelete="SET NULL"))
     asked_until: Mapped[datetime | None]
+    # Copies scanned before a card (JSON of rules.Basket), and what was done last and can be undone (JSON of rules.Done).
+    basket: Mapped[str | None]
+    done: Mapped[str | None]
 
 
 class GivenAnswer(Base):

@@ -66,7 +66,9 @@ def scan(visit: Visit) -> Page:
 def bring_back(visit: Visit) -> Page:
     """The book shown is brought back; `von_selbst` when nobody touched anything."""
     form, by_itself = visit.read(CopyForm), bool(visit.field("von_selbst"))
-    answer = actions.bring_back(visit.db, _device(visit), form.copy, form.loan, visit.now, by_itself, _age(visit))
+    answer = actions.bring_back(
+        visit.db, _device(visit), form.copy, form.loan, visit.now, visit.today, by_itself, _age(visit)
+    )
     return _panel(visit, answer)
 
 
@@ -88,7 +90,7 @@ def stay(visit: Visit) -> Page:
 @action("/kiosk/fertig", Audience.KIOSK)
 def end(visit: Visit) -> Page:
     """Nobody is here any more, and the tablet speaks the library's language again."""
-    answer = actions.end(visit.db, _device(visit), visit.now)
+    answer = actions.end(visit.db, _device(visit), visit.now, visit.today)
     if answer is None:
         use_language(visit.settings.language)
     shown = _panel(visit, answer)
@@ -182,7 +184,7 @@ def rename(visit: Visit, device_id: FromPath[int]) -> Redirect:
 @action("/verwaltung/tablets/{device_id:int}/sperren", Audience.LIBRARIANS, again=_tablets_again)
 def revoke(visit: Visit, device_id: FromPath[int]) -> Redirect:
     """The device is an ordinary browser again, at once."""
-    device = actions.revoke(visit.db, device_id, visit.now)
+    device = actions.revoke(visit.db, device_id, visit.now, visit.today)
     return visit.redirect("/verwaltung/tablets", _("„{name}“ ist kein Tablet mehr.", name=device.name))
 
 

@@ -111,7 +111,10 @@ def has_left(device: Device, moment: Moment) -> bool:
 
 _NAME_AND_LOANS = select(
     Member.name,
-    select(func.count()).select_from(Borrower).where(Borrower.member_id == bindparam("id")).scalar_subquery(),
+    select(func.count())
+    .select_from(Borrower)
+    .where(Borrower.member_id == bindparam("id"), Borrower.forget_at.is_(None))
+    .scalar_subquery(),
 ).where(Member.id == bindparam("id"))
 
 

@@ -127,7 +127,7 @@ def return_answer(call: Call, ids: dict[str, Any]) -> ReturnAnswer:
 def post_return(call: Call, data: JSONBody[ReturnCall]) -> Made:
     """Take a copy back, whoever brings it. A copy that is not on loan is `already` back."""
     copy = copy_ref(call.db, data.copy)
-    back = actions.give_back(call.db, copy, call.now)
+    back = actions.give_back(call.db, copy, call.now, call.today)
     at = queries.last_return(call.db, copy.id) if back.already else call.now.astimezone(UTC)
     counted = queries.availability(call.db, [copy.title_id])[copy.title_id]
     return Made(

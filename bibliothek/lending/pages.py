@@ -30,15 +30,6 @@ PER_PAGE = 50
 MOST_CHOICES = 8
 
 
-class NoSuchLoan(NotFound):
-    """The loan was ended, or never was."""
-
-    code = "unknown-loan"
-
-    def __init__(self) -> None:
-        super().__init__(_("Diese Ausleihe ist schon beendet."))
-
-
 class LendForm(msgspec.Struct):
     """A copy's code; and the member, by card, by name or address, or chosen (`member_id`) among several of one name."""
 
@@ -173,12 +164,12 @@ def take_back(visit: Visit, loan_id: FromPath[int]) -> Redirect:
     """Take back the copy of one loan."""
     copy = queries.at_desk_by_loan(visit.db, loan_id) if 0 < loan_id <= LARGEST_ID else None
     if copy is None:
-        raise NoSuchLoan
+        raise actions.NoSuchLoan
     return _taken_back(visit, copy)
 
 
 def _taken_back(visit: Visit, copy: queries.AtDesk, weiter: Literal["", "zuruecknehmen"] = "") -> Redirect:
-    back = actions.give_back(visit.db, copy, visit.now, copy.loan_id)
+    back = actions.give_back(visit.db, copy, visit.now, visit.today, copy.loan_id)
     to = PATH + (f"?weiter={weiter}" if weiter else "")
     title = short_title(copy.title)
     if back.already:

@@ -16,7 +16,7 @@ from bibliothek.catalogue.rules import one_line
 from bibliothek.catalogue.words import fold
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import UnknownCopy, copy_code
-from bibliothek.lending.models import Borrower, Loan
+from bibliothek.lending.models import Borrower, Hold, Loan
 from bibliothek.letters import LONGEST_QUERY, MOST_WORDS
 from bibliothek.members.models import Member
 from bibliothek.members.rules import folded
@@ -39,6 +39,7 @@ class AtDesk(msgspec.Struct, frozen=True):
     """A copy as somebody who holds it in their hands needs it.
 
     `loan_id`, `due_on` and `member_id` (never to be shown to others) are those of its open loan, None while it is here.
+    `kept_for` is the member for whom it is set aside (never to be shown to others either), until the date `kept_until`.
     """
 
     id: int
@@ -50,6 +51,9 @@ class AtDesk(msgspec.Struct, frozen=True):
     loan_id: int | None
     due_on: date | None
     member_id: int | None
+    is_reference: bool = False
+    kept_for: int | None = None
+    kept_until: date | None = None
 
     @property
     def on_loan(self) -> bool:
@@ -68,11 +72,15 @@ _AT_DESK = (
         Loan.id.label("loan_id"),
         Loan.due_on,
         Borrower.member_id,
+        Copy.is_reference,
+        Hold.member_id.label("kept_for"),
+        Hold.ready_until,
     )
     .join(Title, Title.id == Copy.title_id)
     .outerjoin(Shelf, Shelf.id == Copy.shelf_id)
     .outerjoin(Loan, (Loan.copy_id == Copy.id) & Loan.returned_at.is_(None))
     .outerjoin(Borrower, Borrower.loan_id == Loan.id)
+    .outerjoin(Hold, Hold.copy_id == Copy.id)
 )
 _BY_CODE = _AT_DESK.where(Copy.code == bindparam("code"))
 _BY_LOAN = _AT_DESK.where(Loan.id == bindparam("loan_id"))
@@ -95,7 +103,8 @@ def at_desk_by_loan(db: Session, loan_id: int) -> AtDesk | None:
 
 def last_return(db: Session, copy_id: int) -> datetime | None:
     """When a copy came back last, None if it never did."""
-    returned = select(Loan.returned_at).where(Loan.copy_id == copy_id, Loan.returned_at.is_not(None))
+    came_back = Loan.returned_at.is_not(None) & Loan.ended_as.is_(None)
+    returned = select(Loan.returned_at).where(Loan.copy_id == copy_id, came_back)
     return db.scalars(returned.order_by(Loan.returned_at.desc()).limit(1)).first()
 
 
@@ -110,8 +119,9 @@ def on_loan(copy_ids: Sequence[int], db: Session) -> dict[int, date]:
 def is_available() -> ColumnElement[bool]:
     """SQL: this Copy can be lent now."""
     lent = exists().where(Loan.copy_id == Copy.id, Loan.returned_at.is_(None))
+    kept = exists().where(Hold.copy_id == Copy.id)
     # Not in_(): SQLAlchemy would write its list into the statement anew at every execution.
-    return or_(*(Copy.state == state for state in LENDABLE)) & ~lent
+    return or_(*(Copy.state == state for state in LENDABLE)) & ~Copy.is_reference & ~lent & ~kept
 
 
 def copy_counts() -> tuple[ColumnElement[int], ColumnElement[int]]:
@@ -128,12 +138,11 @@ def availability(db: Session, title_ids: Sequence[int]) -> dict[int, Availabilit
     if not title_ids:
         return {}
     rows = db.execute(
-        select(Copy.title_id, func.count(), func.count(Loan.id), func.count().filter(Copy.state.not_in(LENDABLE)))
-        .outerjoin(Loan, (Loan.copy_id == Copy.id) & Loan.returned_at.is_(None))
+        select(Copy.title_id, func.count().filter(is_available()), func.count())
         .where(Copy.title_id.in_(title_ids), Copy.state != "withdrawn")
         .group_by(Copy.title_id)
     )
-    found = {row[0]: Availability(max(0, row[1] - row[2] - row[3]), row[1]) for row in rows}
+    found = {title_id: Availability(available, total) for title_id, available, total in rows}
     return {title_id: found.get(title_id, NONE) for title_id in title_ids}
 
 

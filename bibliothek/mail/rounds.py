@@ -41,7 +41,7 @@ class Rounds:
         settings: Settings,
         clock: Callable[[], datetime],
         wanted: Mapping[str, outbox.Wanted],
-        forget: Sequence[Callable[[Session, datetime], None]] = (),
+        forget: Sequence[Callable[[Session, datetime], object]] = (),
     ) -> None:
         self._database, self._settings, self._clock, self._wanted = database, settings, clock, wanted
         self._forget = forget

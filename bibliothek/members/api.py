@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody
 
 from bibliothek import codes
 from bibliothek.kiosk.actions import forget_member
+from bibliothek.lending.actions import leave
 from bibliothek.members import actions, queries
 from bibliothek.members.fields import Role
 from bibliothek.web.calls import Call, Made, write_call
@@ -63,6 +64,7 @@ def delete_member(call: Call, member_id: FromPath[int]) -> Made:
     queries.member(call.db, member_id)
     # The tablets are locked before the member.
     forget_member(call.db, member_id)
+    leave(call.db, member_id, call.now, call.today)
     actions.remove_member(call.db, member_id, call.now)
     return Made(204)
 

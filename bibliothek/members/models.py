@@ -13,10 +13,30 @@ from bibliothek.db import Base, partial_index
 ROLES = ("member", "librarian", "admin")
 
 
+class MemberGroup(Base):
+    """Members for whom the library lends by other rules: "Vorstand", "Kinder". `sort_name` as of a member."""
+
+    __tablename__ = "member_group"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    sort_name: Mapped[str] = mapped_column(unique=True)
+
+
+class GroupMember(Base):
+    """Who is in which group: in one at most."""
+
+    __tablename__ = "group_member"
+
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id", ondelete="CASCADE"), primary_key=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey("member_group.id", ondelete="CASCADE"), index=True)
+
+
 class Member(Base):
     """A person who may borrow. `email` is lower case and unique; not everybody has one.
 
-    `sort_name` is the name as it is sorted and searched (rules.sort_name).
+    `sort_name` is the name as it is sorted and searched (rules.sort_name). A guest has a `guest_contact` and no account: the row
+    goes when their last book is back.
     """
 
     __tablename__ = "member"
@@ -32,6 +52,7 @@ class Member(Base):
     email: Mapped[str | None] = mapped_column(unique=True)
     role: Mapped[str]
     created_at: Mapped[datetime]
+    guest_contact: Mapped[str | None]
 
 
 class Card(Base):

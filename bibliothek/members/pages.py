@@ -17,6 +17,7 @@ from bibliothek.i18n import N_, _
 from bibliothek.kiosk.actions import forget_member
 from bibliothek.labels.pdf import CardText, member_cards
 from bibliothek.labels.qr import qr_svg
+from bibliothek.lending.actions import leave
 from bibliothek.lending.queries import loans_of
 from bibliothek.members import actions, queries, rules, sign_in
 from bibliothek.members.fields import Address, Name, Role
@@ -153,6 +154,7 @@ def remove_member(visit: Visit, member_id: FromPath[int]) -> Answer:
     _mine(visit, member_id)
     # The tablets are locked before the member, who may be somebody else's to manage by then.
     forget_member(visit.db, member_id)
+    leave(visit.db, member_id, visit.now, visit.today)
     name = _mine_for_change(visit, member_id).name
     actions.remove_member(visit.db, member_id, visit.now)
     return visit.redirect(LIST, _("{name} ist gelöscht.", name=name))

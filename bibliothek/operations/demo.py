@@ -140,7 +140,7 @@ def _loans(
     for copy in labelled[:RETURNED]:
         before = timedelta(days=chance.randint(60, 200))
         lend(db, copy, chance.choice(members), now - before, today - before)
-        give_back(db, copy, now - before + timedelta(days=chance.randint(2, 30)))
+        give_back(db, copy, now - before + timedelta(days=chance.randint(2, 30)), today)
     for n, copy in enumerate(labelled[RETURNED : RETURNED + OPEN_LOANS]):
         ago = timedelta(days=chance.randint(29, 55) if n < LATE_LOANS else chance.randint(0, 27))
         lend(db, copy, members[(n * 7) % len(members)], now - ago, today - ago)

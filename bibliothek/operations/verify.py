@@ -18,7 +18,7 @@ from bibliothek.i18n import N_
 from bibliothek.kiosk.models import Device, GivenAnswer
 from bibliothek.kiosk.queries import last_scan
 from bibliothek.kiosk.rules import ANSWERS_KEPT
-from bibliothek.lending.models import Borrower, Loan
+from bibliothek.lending.models import Borrower, Hold, Loan
 from bibliothek.library.models import Library
 from bibliothek.mail.models import Mail
 from bibliothek.members.models import BrowserSession, Card, Member, SignIn
@@ -92,8 +92,22 @@ def _open_loans_have_a_borrower(db: Session) -> list[str]:
 
 
 def _closed_loans_lead_to_nobody(db: Session) -> list[str]:
-    query = select(Loan.id).join(Borrower, Borrower.loan_id == Loan.id).where(Loan.returned_at.is_not(None))
+    """But for those whose return can still be undone, or could when the server was switched off."""
+    closed = select(Loan.id).join(Borrower, Borrower.loan_id == Loan.id).where(Loan.returned_at.is_not(None))
+    query = closed.where(Borrower.forget_at.is_(None))
     return [f"loan {loan_id}" for loan_id in db.scalars(query)]
+
+
+def _open_loans_are_not_forgotten(db: Session) -> list[str]:
+    query = select(Loan.id).join(Borrower, Borrower.loan_id == Loan.id).where(Loan.returned_at.is_(None))
+    return [f"loan {loan_id}" for loan_id in db.scalars(query.where(Borrower.forget_at.is_not(None)))]
+
+
+def _kept_copies_are_here(db: Session) -> list[str]:
+    """A copy that is set aside is of the title waited for, and nobody has it."""
+    kept = select(Hold.id).join(Copy, Copy.id == Hold.copy_id)
+    lent = exists().where(Loan.copy_id == Copy.id, Loan.returned_at.is_(None))
+    return [f"hold {hold_id}" for hold_id in db.scalars(kept.where(lent | (Copy.title_id != Hold.title_id)))]
 
 
 def _one_valid_card(db: Session) -> list[str]:
@@ -156,6 +170,11 @@ def _requests_that_are_over(db: Session, now: datetime) -> list[str]:
     return [f"once {hash_[:NAMED_BY]}" for hash_ in db.scalars(query)]
 
 
+def _returns_that_are_over(db: Session, now: datetime) -> list[str]:
+    query = select(Borrower.loan_id).where(Borrower.forget_at < now - A_DAY)
+    return [f"loan {loan_id}" for loan_id in db.scalars(query)]
+
+
 def _answers_that_are_over(db: Session, now: datetime) -> list[str]:
     query = select(GivenAnswer.device_id, GivenAnswer.number_hash).where(
         GivenAnswer.given_at < now - ANSWERS_KEPT - A_DAY
@@ -179,6 +198,8 @@ CHECKS: dict[str, Callable[[Session], list[str]]] = {
     N_("Jedes Exemplar ist höchstens einmal verliehen"): _one_open_loan,
     N_("Jede offene Ausleihe gehört zu einem Mitglied"): _open_loans_have_a_borrower,
     N_("Keine beendete Ausleihe führt zu einem Mitglied"): _closed_loans_lead_to_nobody,
+    N_("Keine offene Ausleihe wird vergessen"): _open_loans_are_not_forgotten,
+    N_("Was für jemanden bereitliegt, ist da"): _kept_copies_are_here,
     N_("Erinnerungen gelten offenen Ausleihen und gehen an deren Mitglied"): reminders.check,
     N_("Jedes Mitglied hat höchstens eine gültige Karte"): _one_valid_card,
     N_("Wartende Nachrichten gehen an die Adresse ihres Mitglieds"): _waiting_mails_go_to_their_members,
@@ -191,6 +212,7 @@ CHECKS: dict[str, Callable[[Session], list[str]]] = {
 
 FORGOTTEN: dict[str, Callable[[Session, datetime], list[str]]] = {
     N_("Kein Tablet weiß nach einem Tag noch, wer davor stand"): _tablets_that_remember,
+    N_("Keine Rückgabe von gestern führt noch zu einem Mitglied"): _returns_that_are_over,
     N_("Keine alte Anmeldung führt noch von einem Buch zu einem Mitglied"): _sign_ins_that_are_over,
     N_("Abgelaufene Anmeldungen im Browser sind vergessen"): _sessions_that_are_over,
     N_("Anfragen von vorgestern sind vergessen"): _requests_that_are_over,

@@ -83,7 +83,11 @@ def _still_out(db: Session, loan_ids: Collection[int]) -> list[int]:
     """Those not given back in this very moment: their rows are locked, so that a return waits for us or we see it."""
     if not loan_ids:
         return []
-    query = select(Borrower.loan_id).where(Borrower.loan_id.in_(loan_ids)).order_by(Borrower.loan_id)
+    query = (
+        select(Borrower.loan_id)
+        .where(Borrower.loan_id.in_(loan_ids), Borrower.forget_at.is_(None))
+        .order_by(Borrower.loan_id)
+    )
     return list(db.scalars(query.with_for_update()))
 
 

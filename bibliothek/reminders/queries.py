@@ -152,6 +152,8 @@ def waiting_reason(db: Session) -> tuple[int, str | None]:
 def check(db: Session) -> list[str]:
     """What breaks the promise that reminders are about open loans and go to their borrowers, as `bibliothek verify` says it."""
     returned = select(Reminder.loan_id).join(Loan, Loan.id == Reminder.loan_id).where(Loan.returned_at.is_not(None))
+    # Within the half minute in which a return can be undone, they stay with their borrower.
+    returned = returned.join(Borrower, Borrower.loan_id == Loan.id).where(Borrower.forget_at.is_(None))
     waiting = Mail.state.in_(("pending", "sending"))
     astray = (
         select(Mail.id)

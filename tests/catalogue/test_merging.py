@@ -226,7 +226,13 @@ def test_a_book_still_in_a_pile_follows_its_title(db: Session) -> None:
 def test_every_table_that_names_a_title_was_thought_of() -> None:
     """A new one has been thought of when it stands here, or in `merging.PARTS`: may its rows simply move to the kept title?"""
     moving = {f"{column.table.name}.{column.name}" for column in merging.hanging_columns()}
-    assert moving == {"copy.title_id", "imported_row.title_id", "pile_book.title_id", "title_merge.kept_id"}
+    assert moving == {
+        "copy.title_id",
+        "hold.title_id",
+        "imported_row.title_id",
+        "pile_book.title_id",
+        "title_merge.kept_id",
+    }
     for column in merging.hanging_columns():
         # What names a title in its own key cannot be put back by that key.
         assert [key.name for key in column.table.primary_key.columns] == ["id"], column

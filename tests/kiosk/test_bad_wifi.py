@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from bibliothek.kiosk import actions, rules
 from bibliothek.kiosk.models import Device, GivenAnswer
 from bibliothek.lending.models import Loan
+from tests import make
 from tests.kiosk.conftest import NAMES, Said, Tablet
 
 
@@ -20,7 +21,7 @@ def pass_with_rounds(tablet: Tablet, **span: float) -> None:
         step = min(left, timedelta(minutes=1)) if left < timedelta(hours=1) else min(left, timedelta(hours=1))
         tablet.wait(step.total_seconds())
         with tablet.library.database.writing() as db:
-            actions.forget_sessions(db, tablet.library.clock())
+            actions.forget_sessions(db, tablet.library.clock(), make.TODAY)
         left -= step
 
 

@@ -68,7 +68,7 @@ def test_the_server_forgets_keys_sign_ins_and_sessions(library: Library, monkeyp
 def test_a_session_that_goes_on_is_left_alone(both: Library) -> None:
     number = tablet_with_a_card(both)
     with both.database.writing() as db:
-        actions.forget_sessions(db, NOON + timedelta(seconds=29))
+        actions.forget_sessions(db, NOON + timedelta(seconds=29), make.TODAY)
     assert device(both, number).member_id is not None
 
 
@@ -79,6 +79,6 @@ def test_a_question_without_anybody_is_settled(both: Library) -> None:
         row = db.get_one(Device, 1)
         row.asked_loan_id, row.asked_until = lent.id, NOON + timedelta(seconds=10)
     with both.database.writing() as db:
-        actions.forget_sessions(db, NOON + timedelta(seconds=11))
+        actions.forget_sessions(db, NOON + timedelta(seconds=11), make.TODAY)
     with both.database.reading() as db:
         assert db.get_one(Loan, lent.id).returned_at is not None

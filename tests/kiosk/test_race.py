@@ -208,7 +208,7 @@ def test_forgetting_what_was_left_behind_and_the_printing_of_labels_do_not_block
     _nothing, pdf = while_books_are_given_back(
         both,
         monkeypatch,
-        lambda db: actions.forget_sessions(db, NOON + timedelta(hours=1)),
+        lambda db: actions.forget_sessions(db, NOON + timedelta(hours=1), make.TODAY),
         lambda: print_labels(
             both.database, [first.code, second.code], "L7160", 1, base_url="https://b.example.org", now=LATER
         ),
@@ -228,7 +228,7 @@ def test_a_button_pressed_while_the_tablet_is_revoked_is_answered(both: Library,
         client.sign_in(librarian)
         answer, status = while_a_scan_runs(
             both,
-            lambda db: actions.bring_back(db, 1, code, loan.id, LATER),
+            lambda db: actions.bring_back(db, 1, code, loan.id, LATER, make.TODAY),
             lambda: client.submit("/verwaltung/tablets/1/sperren", False).status_code,
         )
     assert (answer.kind, status) == ("returned", 303)

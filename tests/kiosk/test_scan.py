@@ -437,7 +437,7 @@ def test_sessions_left_behind_are_forgotten_at_night(tablet: Tablet) -> None:
     ask(tablet)
     tablet.wait(3600)
     with tablet.library.database.writing() as db:
-        actions.forget_sessions(db, tablet.library.clock())
+        actions.forget_sessions(db, tablet.library.clock(), make.TODAY)
     assert device_of(tablet).member_id is None
     assert tablet.open_loans() == []
 

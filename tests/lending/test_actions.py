@@ -64,7 +64,7 @@ def test_the_book_in_the_hand_is_right(db: Session, state: str) -> None:
 def test_giving_back_cuts_the_link_to_the_borrower(db: Session) -> None:
     copy = make.copy(db)
     loan = make.loan(db, copy)
-    back = actions.give_back(db, copy, NOW)
+    back = actions.give_back(db, copy, NOW, TODAY)
     assert (back.loan_id, back.already) == (loan.id, False)
     assert db.get_one(Loan, loan.id).returned_at == NOW
     assert db.scalars(select(Borrower)).all() == []
@@ -73,8 +73,8 @@ def test_giving_back_cuts_the_link_to_the_borrower(db: Session) -> None:
 def test_giving_back_twice_changes_nothing(db: Session) -> None:
     copy = make.copy(db)
     make.loan(db, copy)
-    actions.give_back(db, copy, NOW)
-    again = actions.give_back(db, copy, NOW + timedelta(hours=1))
+    actions.give_back(db, copy, NOW, TODAY)
+    again = actions.give_back(db, copy, NOW + timedelta(hours=1), TODAY)
     assert (again.loan_id, again.already) == (None, True)
     assert db.scalars(select(Loan.returned_at)).all() == [NOW]
 
@@ -82,16 +82,16 @@ def test_giving_back_twice_changes_nothing(db: Session) -> None:
 def test_only_the_loan_that_was_meant_is_ended(db: Session) -> None:
     copy = make.copy(db)
     first = make.loan(db, copy)
-    actions.give_back(db, copy, NOW)
+    actions.give_back(db, copy, NOW, TODAY)
     second = make.loan(db, copy)
-    assert actions.give_back(db, copy, NOW, first.id).already
-    assert not actions.give_back(db, copy, NOW, second.id).already
+    assert actions.give_back(db, copy, NOW, TODAY, first.id).already
+    assert not actions.give_back(db, copy, NOW, TODAY, second.id).already
 
 
 def test_a_copy_that_came_back_can_be_lent_again(db: Session) -> None:
     copy = make.copy(db)
     make.loan(db, copy)
-    actions.give_back(db, copy, NOW)
+    actions.give_back(db, copy, NOW, TODAY)
     assert make.loan(db, copy).id
 
 
@@ -114,7 +114,7 @@ def test_taking_over_twice_changes_nothing(db: Session) -> None:
 def test_nothing_is_taken_over_from_a_third_person(db: Session) -> None:
     copy = make.copy(db)
     before = make.loan(db, copy)
-    actions.give_back(db, copy, NOW)
+    actions.give_back(db, copy, NOW, TODAY)
     make.loan(db, copy)
     with pytest.raises(actions.CopyOnLoan):
         actions.take_over(db, copy, make.member(db), NOW, TODAY, before.id)

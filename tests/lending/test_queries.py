@@ -90,7 +90,7 @@ def test_a_copy_at_the_desk(db: Session) -> None:
     lent = queries.at_desk(db, copy.code)
     assert (lent.loan_id, lent.due_on, lent.member_id) == (loan.id, loan.due_on, member.id)
     assert queries.at_desk_by_loan(db, loan.id) == lent
-    actions.give_back(db, copy, NOW)
+    actions.give_back(db, copy, NOW, TODAY)
     assert queries.at_desk(db, copy.code).on_loan is False
     assert queries.at_desk_by_loan(db, loan.id) is None
 
@@ -120,5 +120,5 @@ def test_the_last_return_of_a_copy(db: Session) -> None:
     assert queries.last_return(db, copy.id) is None
     for hours in (1, 2):
         make.loan(db, copy)
-        actions.give_back(db, copy, NOW + timedelta(hours=hours))
+        actions.give_back(db, copy, NOW + timedelta(hours=hours), TODAY)
     assert queries.last_return(db, copy.id) == NOW + timedelta(hours=2)

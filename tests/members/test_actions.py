@@ -21,7 +21,7 @@ from bibliothek.problems import Invalid
 from bibliothek.tokens import hashed
 from tests import make
 from tests.conftest import Library
-from tests.make import NOW
+from tests.make import NOW, TODAY
 from tests.race import until_another_waits
 
 
@@ -146,7 +146,7 @@ def test_a_member_with_a_book_at_home_cannot_be_deleted(both: Library) -> None:
 def test_deleting_a_member_deletes_no_book_and_no_loan(db: Session) -> None:
     member = make.member(db)
     loan = make.loan(db, to=member)
-    give_back(db, db.get_one(Copy, loan.copy_id), NOW)
+    give_back(db, db.get_one(Copy, loan.copy_id), NOW, TODAY)
     actions.start_session(db, member, NOW)
     card = actions.new_card(db, member, NOW)
     text = Message("s", "t", "h")

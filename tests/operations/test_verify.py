@@ -34,7 +34,7 @@ def broken(db: Session) -> list[str]:
 def test_a_library_in_use_is_sound(db: Session) -> None:
     copy = make.copy(db)
     make.loan(db, copy)
-    lending.give_back(db, copy, make.NOW)
+    lending.give_back(db, copy, make.NOW, make.TODAY)
     make.loan(db, copy)
     assert broken(db) == []
 

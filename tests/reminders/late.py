@@ -66,7 +66,7 @@ def bring_back(library: Library, member_id: int, books: int) -> None:
     """The member brings so many of their books."""
     with library.database.writing() as db:
         for loan in loans_of(db, member_id)[:books]:
-            lending.give_back(db, db.get_one(Copy, loan.copy_id), library.clock())
+            lending.give_back(db, db.get_one(Copy, loan.copy_id), library.clock(), make.TODAY)
 
 
 def mails(library: Library) -> list[Mail]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bibliothek import cli
-from bibliothek.lending.rules import due_on
+from bibliothek.lending.rules import later
 from bibliothek.web.visit import utc_now
 from tests import make
 from tests.conftest import Library
@@ -67,7 +67,7 @@ def test_without_a_day_it_is_today(
     with library.database.writing() as db:
         make.loan(db, today=today - timedelta(days=28))
         loan = make.loan(db, today=today - timedelta(days=29))
-    assert loan.due_on == due_on(today, 28) - timedelta(days=29)
+    assert loan.due_on == later(today, 28) - timedelta(days=29)
     assert run(mailing, monkeypatch) == 0
     assert "Nachrichten: 1, Ausleihen: 1, verschickt: 1" in capsys.readouterr().out
 

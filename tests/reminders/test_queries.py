@@ -42,7 +42,7 @@ def test_the_late_are_listed_by_name_with_what_is_longest_due_first(db: Session)
 
 def test_what_came_back_is_not_listed(db: Session) -> None:
     loan = late(db)
-    lending.give_back(db, db.get_one(Copy, loan.copy_id), make.NOW)
+    lending.give_back(db, db.get_one(Copy, loan.copy_id), make.NOW, make.TODAY)
     assert overdue_by_member(db, make.TODAY) == []
 
 
@@ -108,7 +108,7 @@ def test_check_finds_a_reminder_that_outlived_its_loan(db: Session, both: Librar
     remind_in(db, both)
     other = make.member(db)
     copy = db.get_one(Copy, loan.copy_id)
-    lending.give_back(db, copy, make.NOW)
+    lending.give_back(db, copy, make.NOW, make.TODAY)
     assert check(db) == []
     db.execute(insert(Borrower).values(loan_id=loan.id, member_id=other.id))
     db.add(Reminder(loan_id=loan.id, stage="overdue", created_at=make.NOW))

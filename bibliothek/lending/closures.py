@@ -1,0 +1,72 @@
+"""When the library is open, and what happens to dates that are set already when it closes.
+
+A due date is always an opening day: it is moved forward when it is set, and by `settle_dates` when the calendar changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime
+
+from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy.orm import Session
+
+from bibliothek.lending import notices
+from bibliothek.lending.models import Borrower, Hold, Loan, Renewal, SpecialDay
+from bibliothek.lending.terms import changed, terms
+from bibliothek.library.queries import library_for_change
+
+
+def set_days(db: Session, days: Collection[date], is_open: bool | None, reason: str, now: datetime, today: date) -> int:
+    """Close (or open) the library on these days, whatever their weekday; None: as the weekday has it.
+
+    What was due, or kept, on a day that is closed now is so until the next opening day; whom it concerns is told. Returns how
+    many members that are.
+    """
+    library_for_change(db)
+    db.execute(delete(SpecialDay).where(SpecialDay.day.in_(days)))
+    if is_open is not None and days:
+        db.execute(insert(SpecialDay), [{"day": day, "is_open": is_open, "reason": reason} for day in sorted(days)])
+    changed(db)
+    return settle_dates(db, now, today)
+
+
+def set_weekdays(db: Session, weekdays: int, now: datetime, today: date) -> int:
+    """The weekdays on which the library is open, as `opening.weekdays` gives them. Returns as `set_days`."""
+    library_for_change(db).open_weekdays = weekdays
+    changed(db)
+    return settle_dates(db, now, today)
+
+
+def settle_dates(db: Session, now: datetime, today: date) -> int:
+    """Move every due date and hold of `today` or later that is no opening day to the next one. Returns how many members were
+    told. Nothing to do is the usual case, and quick."""
+    calendar = terms(db).calendar
+    told: set[tuple[int, date]] = set()
+    due = select(Loan.due_on).where(Loan.returned_at.is_(None), Loan.due_on >= today).distinct()
+    for day in db.scalars(due.order_by(Loan.due_on)).all():
+        if not calendar.is_open(day):
+            told |= _move_loans(db, day, calendar.open_from(day), now)
+    kept = select(Hold.ready_until).where(Hold.ended_at.is_(None), Hold.ready_until >= today).distinct()
+    for until in db.scalars(kept).all():
+        if until is not None and not calendar.is_open(until):
+            told |= _move_holds(db, until, calendar.open_from(until))
+    for member_id, day in sorted(told):
+        notices.tell(db, member_id, "due_moved", day, now)
+    return len({member_id for member_id, _day in told})
+
+
+def _move_loans(db: Session, day: date, to: date, now: datetime) -> set[tuple[int, date]]:
+    on_that_day = (Loan.due_on == day) & Loan.returned_at.is_(None)
+    who = db.scalars(select(Borrower.member_id).join(Loan).where(on_that_day).distinct()).all()
+    moved = select(Loan.id, literal("closure"), literal(now), Loan.due_on, literal(to)).where(on_that_day)
+    db.execute(insert(Renewal).from_select(["loan_id", "kind", "at", "due_before", "due_on"], moved))
+    db.execute(update(Loan).where(on_that_day).values(due_on=to))
+    return {(member_id, to) for member_id in who}
+
+
+def _move_holds(db: Session, day: date, to: date) -> set[tuple[int, date]]:
+    on_that_day = (Hold.ready_until == day) & Hold.ended_at.is_(None)
+    who = db.scalars(select(Hold.member_id).where(on_that_day)).all()
+    db.execute(update(Hold).where(on_that_day).values(ready_until=to))
+    return {(member_id, to) for member_id in who if member_id is not None}
