@@ -64,3 +64,8 @@ def loan(
 ) -> OpenLoan:
     """An open loan that began `today`."""
     return lending.lend(db, of or copy(db), to or member(db), now, today).loan
+
+
+def db_title(db: Session, title_id: int) -> Title:
+    """The title with this number, for one more copy of it."""
+    return db.get_one(Title, title_id)
