@@ -36,6 +36,7 @@ from bibliothek.donations import pile_pages, piles
 from bibliothek.donations.looking import Looking
 from bibliothek.donations.piles import pictures_kept
 from bibliothek.kiosk import actions as kiosk_actions
+from bibliothek.kiosk import greeting_pages, guest_pages, guests, pairing, pairing_pages
 from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
 from bibliothek.labels import api as labels_api
@@ -112,6 +113,8 @@ def create_app(
     )
     each_round = (
         _with_date(kiosk_actions.forget_sessions, settings),
+        pairing.forget,
+        guests.forget,
         lending_actions.forget_returned,
         _with_date(lending_holds.expire, settings),
         _with_date(lending_holds.serve_waiting, settings),
@@ -191,6 +194,9 @@ def handlers() -> list[Any]:
         *care_pages.handlers,
         *lending_pages.handlers,
         *kiosk_pages.handlers,
+        *pairing_pages.handlers,
+        *greeting_pages.handlers,
+        *guest_pages.handlers,
         *reminders_pages.handlers,
         *donations_pages.handlers,
         *pile_pages.handlers,

@@ -176,6 +176,18 @@ def _card(db: Session, device: Device, code: str, moment: Moment) -> Answer:
     return Answer("card")
 
 
+def begin_session(db: Session, device: Device, member_id: int, now: datetime, until: datetime, today: date) -> None:
+    """This member stands before the tablet, as if their card had been scanned. The caller has locked the tablet.
+
+    The book about which it still asked is brought back.
+    """
+    queries.lock_asked(db, [device])
+    _return_asked(db, device, now, today)
+    _forget_member(device)
+    device.member_id, device.member_until = member_id, until
+    db.flush()
+
+
 def _copy(db: Session, device: Device, code: str, moment: Moment, today: date) -> Answer:
     try:
         copy = at_desk(db, code)

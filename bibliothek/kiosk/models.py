@@ -48,3 +48,21 @@ class GivenAnswer(Base):
     number_hash: Mapped[str] = mapped_column(primary_key=True)
     answer: Mapped[str]
     given_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Pairing(Base):
+    """A device that waits to become a tablet. `number` is the one of the three `choices` that it shows.
+
+    Over when `ended_at` is set (approved, refused or given up), after `expires_at`, or after too many wrong codes.
+    """
+
+    __tablename__ = "pairing"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    code_hash: Mapped[str] = mapped_column(unique=True)
+    number: Mapped[int]
+    choices: Mapped[str]
+    tries: Mapped[int]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]

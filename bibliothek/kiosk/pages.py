@@ -13,6 +13,8 @@ from bibliothek.catalogue.queries import recent
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _, language, use_language
 from bibliothek.kiosk import actions, queries
+from bibliothek.kiosk.greeting_pages import shown
+from bibliothek.kiosk.pairing_pages import COOKIE_LASTS, waiting_page
 from bibliothek.kiosk.rules import Answer, age_of
 from bibliothek.kiosk.words import said
 from bibliothek.library.queries import library_for_change
@@ -21,10 +23,9 @@ from bibliothek.members.sign_in import token_for_press
 from bibliothek.tokens import hashed, new_token
 from bibliothek.web.routes import LANGUAGE, action, errand, page
 from bibliothek.web.sign_in import DEVICE, SESSION, Audience, read_cookie, require
+from bibliothek.web.visit import Answer as Shown
 from bibliothek.web.visit import Page, Redirect, Visit
 
-# Browsers keep no cookie longer than 400 days; each look at the page gives it as many again.
-COOKIE_LASTS = 400 * 24 * 60 * 60
 SPINES = 20
 
 
@@ -39,10 +40,10 @@ class CopyForm(msgspec.Struct):
 
 
 @page("/kiosk", Audience.EVERYONE)
-def kiosk(visit: Visit, exemplar: FromQuery[str] = "") -> Page:
+def kiosk(visit: Visit, exemplar: FromQuery[str] = "") -> Shown:
     """The scan field; anybody else sees how a device becomes the tablet. `exemplar` shows that copy, nothing is done."""
     if not visit.asker.is_kiosk:
-        return _how_to_enrol(visit)
+        return waiting_page(visit) or _how_to_enrol(visit)
     answer = actions.look_at(visit.db, exemplar) if exemplar else None
     shown = _panel(visit, answer)
     token = read_cookie(DEVICE, visit.request, visit.settings)
@@ -127,6 +128,7 @@ def _panel(visit: Visit, answer: Answer | None) -> Page:
         newest=[] if visit.wants_fragment else recent(visit.db, SPINES),
         number=new_token(),
         foreign=language.get() != visit.settings.language,
+        **({} if visit.wants_fragment else shown(visit)),
     )
 
 

@@ -203,7 +203,8 @@ def new_cards(db: Session, since: datetime) -> Sequence[tuple[Member, str]]:
 def without_card(db: Session, limit: int = 500) -> Sequence[Member]:
     """Members who have no valid card, by name."""
     has = exists().where(Card.member_id == Member.id, Card.revoked_at.is_(None))
-    return db.scalars(select(Member).where(~has).order_by(Member.sort_name, Member.id).limit(limit)).all()
+    is_member = Member.guest_contact.is_(None)
+    return db.scalars(select(Member).where(~has, is_member).order_by(Member.sort_name, Member.id).limit(limit)).all()
 
 
 def count_sessions(db: Session, member_id: int, now: datetime) -> int:

@@ -119,7 +119,7 @@ def _waiting_mails_go_to_their_members(db: Session) -> list[str]:
     query = (
         select(Mail.id)
         .outerjoin(Member, Member.id == Mail.member_id)
-        .where(Mail.state.in_(("pending", "sending")), Mail.address.is_distinct_from(Member.email))
+        .where(Mail.state.in_(("pending", "sending")), Mail.address.is_distinct_from(reminders.address_of_member()))
     )
     return [f"mail {mail_id}" for mail_id in db.scalars(query)]
 

@@ -122,9 +122,10 @@ def _still_wanted(templates: Renders, settings: Settings, db: Session, mail: Mai
     loans, member = len(loans_in(db, mail.id)), recipient_of(db, mail.id)
     if not loans or member is None:
         return None
-    if member.email is None:
+    address = member.email or (member.guest_contact if "@" in (member.guest_contact or "") else None)
+    if address is None:
         # Not reminded after all: the desk lists these loans as before.
         db.execute(delete(Reminder).where(Reminder.mail_id == mail.id))
         return None
-    mail.address = member.email
+    mail.address = address
     return message(templates, settings, library(db).name, member.name, loans)

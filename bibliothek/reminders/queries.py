@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.models import Title
@@ -61,6 +61,12 @@ class LateMember(msgspec.Struct, frozen=True):
         return any(loan.progress == "refused" for loan in self.loans)
 
 
+def address_of_member() -> ColumnElement[Any]:
+    """SQL: where a Member gets mail. A guest's contact may be a telephone number."""
+    is_address = Member.guest_contact.contains("@")
+    return func.coalesce(Member.email, case((is_address, Member.guest_contact))).label("email")
+
+
 def overdue_by_member(db: Session, today: date, member_ids: Sequence[int] | None = None) -> list[LateMember]:
     """Everybody with overdue loans on `today`, by name, or of them only `member_ids`."""
     query = _overdue(today).order_by(Member.sort_name, Member.id, Loan.due_on, Loan.id)
@@ -75,7 +81,7 @@ def _overdue(today: date) -> Select[*tuple[Any, ...]]:
         select(
             Member.id.label("member_id"),
             Member.name,
-            Member.email,
+            address_of_member(),
             Loan.id.label("loan_id"),
             Loan.due_on,
             Title.id.label("title_id"),

@@ -16,7 +16,7 @@ from bibliothek.web.origin import own_origin
 
 AnyRequest = Request[Any, Any, Any]
 
-SESSION, DEVICE, ASKED = "bibliothek", "tablet", "anfrage"
+SESSION, DEVICE, ASKED, PAIRING = "bibliothek", "tablet", "anfrage", "kopplung"
 # Remembers which book somebody wanted before they were asked to sign in: they go on at its page, however they sign in.
 BEGUN = "begonnen"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bibliothek.lending.actions import forget_returned
 from bibliothek.lending.models import Borrower, Loan
 from tests import make
 from tests.client import Client, text_of
@@ -55,6 +56,11 @@ class Tablet:
 
     def scan(self, text: str, number: str = "", page: bool = False) -> Said:
         return self.press("/kiosk", page, scan=text, nummer=number)
+
+    def forget_what_is_over(self) -> None:
+        """As the server does once a minute."""
+        with self.library.database.writing() as db:
+            forget_returned(db, self.library.clock())
 
     def press(self, path: str, page: bool = False, **fields: Any) -> Said:
         headers = {"sec-fetch-site": "same-origin"} | ({} if page else {"hx-request": "true"})

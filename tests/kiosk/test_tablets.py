@@ -118,7 +118,7 @@ def test_strangers_and_members_get_no_scan_field(library: Library, role: str | N
         if role:
             client.sign_in(someone)
         assert not has_scan_field(client)
-        assert "Dieses Gerät ist das Tablet“" in client.get("/kiosk").text
+        assert "Dieses Gerät soll das Tablet werden" in client.get("/kiosk").text
         answer = client.submit("/verwaltung/tablet", name="Meins", once="x" * 43)
         assert answer.status_code in (401, 403)
         assert not has_scan_field(client)
