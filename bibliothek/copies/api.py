@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from bibliothek.catalogue.fields import TitleAnswer
 from bibliothek.catalogue.queries import title_answer
-from bibliothek.lending.queries import LENDABLE, at_desk, availability
+from bibliothek.lending.queries import at_desk, availability
 from bibliothek.members.queries import member
 from bibliothek.web.calls import Call, read_call
 from bibliothek.web.sign_in import Audience
@@ -41,7 +41,7 @@ def get_copy(call: Call, code: FromPath[str]) -> CopyAnswer:
         code=copy.code,
         title=title,
         state=copy.state,
-        available=copy.state in LENDABLE and not copy.on_loan,
+        available=copy.is_available,
         due_on=copy.due_on,
         member=_borrower(call, copy.member_id) if call.asker.is_librarian else UNSET,
     )

@@ -19,11 +19,12 @@ from bibliothek.catalogue.models import TitleMaterial
 from bibliothek.copies.models import Copy, CopyEvent
 from bibliothek.copies.queries import UnknownCopy
 from bibliothek.db import LARGEST_ID, has_many_writers, is_foreign_key_violation, is_unique_violation
-from bibliothek.i18n import _, format_date
+from bibliothek.i18n import _
 from bibliothek.lending import flags, holds, notices, rules
 from bibliothek.lending.models import Borrower, Hold, Loan, Renewal
 from bibliothek.lending.queries import LENDABLE
 from bibliothek.lending.terms import COLUMNS, terms_of
+from bibliothek.lending.wording import why_not_renew
 from bibliothek.library.models import Library
 from bibliothek.members.models import Card, GroupMember, Member
 from bibliothek.members.queries import NoSuchMember, UnknownCard
@@ -64,18 +65,7 @@ class NotRenewed(Problem):
     code = "not-renewed"
 
     def __init__(self, why: rules.Refusal, due_on: date, times: int) -> None:
-        super().__init__(
-            {
-                "waited_for": _("Verlängern geht nicht, denn jemand wartet auf dieses Buch."),
-                "used_up": _("Mehr als {n}-mal lässt sich dieses Buch nicht verlängern.", n=times)
-                if times
-                else _("Verlängern geht bei diesem Buch nicht."),
-                "too_early": _(
-                    "Das ist noch nicht nötig: Du kannst es ohnehin bis zum {date} behalten.", date=format_date(due_on)
-                ),
-            }[why],
-            reason=why,
-        )
+        super().__init__(why_not_renew(why, due_on, times), reason=why)
 
 
 class TooLateToUndo(Problem):

@@ -1,4 +1,4 @@
-"""Lending and returning for programs."""
+"""Lending, returning, renewing and waiting, for programs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from bibliothek.catalogue.fields import TitleAnswer
 from bibliothek.catalogue.queries import title_answer
 from bibliothek.codes import read
 from bibliothek.copies.queries import copy_code, copy_ref
-from bibliothek.lending import actions, queries
+from bibliothek.lending import actions, holds, queries
 from bibliothek.lending.models import Borrower
-from bibliothek.members.queries import MisreadCard, UnknownCard
+from bibliothek.lending.wording import note_sentences
+from bibliothek.members.queries import MisreadCard, UnknownCard, member_ref
 from bibliothek.web.calls import Call, Made, read_call, write_call
 from bibliothek.web.sign_in import Audience
 
@@ -61,6 +62,26 @@ class ReturnAnswer(msgspec.Struct):
     next_hold: NextHold | None
 
 
+class RenewalAnswer(msgspec.Struct):
+    """The date that the loan has now, a date of the library."""
+
+    due_on: date
+
+
+class HoldCall(msgspec.Struct):
+    """`title` is the number of a title, `member` the code on the card."""
+
+    title: int
+    member: str
+
+
+class HoldAnswer(msgspec.Struct):
+    """A place in the queue, from 1."""
+
+    id: int
+    position: int
+
+
 class LoanTitle(msgspec.Struct):
     id: int
     title: str
@@ -93,7 +114,7 @@ class LoanList(msgspec.Struct):
 
 def loan_answer(_call: Call, ids: dict[str, Any]) -> LoanAnswer:
     """The loan; everything it shows was known when it was made."""
-    return LoanAnswer(ids["id"], ids["copy"], date.fromisoformat(ids["due_on"]), [])
+    return LoanAnswer(ids["id"], ids["copy"], date.fromisoformat(ids["due_on"]), note_sentences(ids["notes"]))
 
 
 @write_call("/loans", Audience.TOKENS, loan_answer, refuses=(404, 409), or_already=True)
@@ -101,9 +122,8 @@ def post_loan(call: Call, data: JSONBody[LoanCall]) -> Made:
     """Lend a copy to a member. 200 with the loan when they have it already, 409 when somebody else has it."""
     code, card = copy_code(data.copy), _card(data.member)
     lent = actions.lend_scanned(call.db, code, card, call.now, call.today)
-    return Made(
-        200 if lent.already else 201, {"id": lent.loan.id, "copy": code, "due_on": lent.loan.due_on.isoformat()}
-    )
+    made = {"id": lent.loan.id, "copy": code, "due_on": lent.loan.due_on.isoformat(), "notes": list(lent.notes)}
+    return Made(200 if lent.already else 201, made)
 
 
 def _card(text: str) -> str:
@@ -119,8 +139,9 @@ def return_answer(call: Call, ids: dict[str, Any]) -> ReturnAnswer:
     """What came back, with its title as it is now, but with the copies that were counted then. Raises NoSuchTitle."""
     counted = {ids["title_id"]: queries.Availability(*ids["copies"])}
     title = title_answer(call.db, ids["title_id"], counted)
-    at = ids["returned_at"]
-    return ReturnAnswer(ids["copy"], title, datetime.fromisoformat(at) if at else None, ids["already"], None)
+    at, until = ids["returned_at"], ids["kept_until"]
+    next_hold = NextHold(date.fromisoformat(until)) if until else None
+    return ReturnAnswer(ids["copy"], title, datetime.fromisoformat(at) if at else None, ids["already"], next_hold)
 
 
 @write_call("/returns", Audience.TOKENS, return_answer, status=200, refuses=(404,))
@@ -138,8 +159,43 @@ def post_return(call: Call, data: JSONBody[ReturnCall]) -> Made:
             "copies": [counted.available, counted.total],
             "already": back.already,
             "returned_at": at.isoformat() if at else None,
+            "kept_until": back.kept_until.isoformat() if back.kept_until else None,
         },
     )
+
+
+def renewal_answer(_call: Call, ids: dict[str, Any]) -> RenewalAnswer:
+    return RenewalAnswer(date.fromisoformat(ids["due_on"]))
+
+
+@write_call("/loans/{loan_id:int}/renewals", Audience.TOKENS, renewal_answer, refuses=(404, 409))
+def post_renewal(call: Call, loan_id: FromPath[int]) -> Made:
+    """Move the due date of a loan by the library's rules. 409 with the reason when that is not possible."""
+    renewed = actions.renew(call.db, loan_id, call.now, call.today)
+    return Made(201, {"due_on": renewed.due_on.isoformat()})
+
+
+def hold_answer(_call: Call, ids: dict[str, Any]) -> HoldAnswer:
+    return HoldAnswer(ids["id"], ids["position"])
+
+
+@write_call("/holds", Audience.TOKENS, hold_answer, refuses=(404, 409), or_already=True)
+def post_hold(call: Call, data: JSONBody[HoldCall]) -> Made:
+    """A place in the queue for a title. 200 with the place when the member waits already, 409 when waiting makes no sense."""
+    member = member_ref(call.db, _card(data.member))
+    placed = holds.place(call.db, data.title, member.id, call.now, call.today)
+    return Made(200 if placed.already else 201, {"id": placed.id, "position": placed.position})
+
+
+def nothing(_call: Call, _ids: dict[str, Any]) -> None:
+    """204 says all."""
+
+
+@write_call("/holds/{hold_id:int}", Audience.TOKENS, nothing, method="DELETE", status=204, refuses=(404,))
+def delete_hold(call: Call, hold_id: FromPath[int]) -> Made:
+    """Leave the queue. 404 when the hold has ended."""
+    holds.cancel(call.db, hold_id, call.now, call.today)
+    return Made(204)
 
 
 @read_call("/loans", Audience.LIBRARIAN_TOKENS)
@@ -163,4 +219,4 @@ def _item(row: Borrower) -> LoanItem:
     return LoanItem(loan.id, loan.copy.code, LoanTitle(title.id, title.title), member, loan.due_on)
 
 
-handlers = [post_loan, post_return, get_loans]
+handlers = [post_loan, post_return, post_renewal, post_hold, delete_hold, get_loans]

@@ -59,6 +59,11 @@ class AtDesk(msgspec.Struct, frozen=True):
     def on_loan(self) -> bool:
         return self.loan_id is not None
 
+    @property
+    def is_available(self) -> bool:
+        """Whether anybody may take it now: see the function of this name."""
+        return self.state in LENDABLE and not (self.is_reference or self.on_loan or self.kept_until)
+
 
 # Asked with every scan, so built once.
 _AT_DESK = (

@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from bibliothek.catalogue.models import Title
 from bibliothek.codes import Kind, new_code
 from bibliothek.copies.models import Copy
 from bibliothek.lending.models import Borrower, Loan
+from bibliothek.library.models import Library as Settings
 from tests import make
 from tests.client import Client
 from tests.conftest import Library
@@ -224,3 +225,104 @@ def test_a_loan_costs_few_statements(desk: Desk, both: Library) -> None:
     with statements() as seen:
         assert desk.lend(desk.copies[0], desk.cards[0]).status_code == 201
     assert len(seen) == (5 if both.database.is_sqlite else 6)
+
+
+def hold(desk: Desk, title: int, card: str, **headers: str) -> Any:
+    return desk.client.post("/api/v1/holds", json={"title": title, "member": card}, headers=headers)
+
+
+def title_of(desk: Desk, copy: str) -> int:
+    return int(desk.client.get(f"/api/v1/copies/{copy}").json()["title"]["id"])
+
+
+def test_renewing(desk: Desk, both: Library) -> None:
+    loan = desk.lend(desk.copies[0], desk.cards[0]).json()
+    path = f"/api/v1/loans/{loan['id']}/renewals"
+    refused = desk.client.post(path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not-renewed")
+    assert "noch nicht nötig" in refused.json()["detail"]
+    both.clock.pass_time(days=10)
+    renewed = desk.client.post(path, headers={"idempotency-key": "r"})
+    assert (renewed.status_code, renewed.json()) == (201, {"due_on": "2026-12-31"})
+    both.clock.pass_time(hours=20)
+    assert desk.client.post(path, headers={"idempotency-key": "r"}).json() == {"due_on": "2026-12-31"}
+    assert desk.client.post("/api/v1/loans/999/renewals").status_code == 404
+    assert desk.client.post(f"/api/v1/loans/{2**70}/renewals").status_code == 404
+
+
+def test_waiting_for_a_title(desk: Desk) -> None:
+    desk.lend(desk.copies[0], desk.cards[0])
+    title = title_of(desk, desk.copies[0])
+    placed = hold(desk, title, desk.cards[1])
+    assert (placed.status_code, placed.json()) == (201, {"id": 1, "position": 1})
+    again = hold(desk, title, desk.cards[1])
+    assert (again.status_code, again.json()) == (200, placed.json())
+    own = hold(desk, title, desk.cards[0])
+    assert (own.status_code, own.json()["code"]) == (409, "own-loan")
+    assert desk.client.post("/api/v1/loans/1/renewals").json()["detail"].endswith("jemand wartet auf dieses Buch.")
+    back = desk.give_back(desk.copies[0])
+    assert back.json()["next_hold"] == {"until": "2026-11-30"}
+    assert back.json()["title"]["available"] == 0
+    assert NAME not in back.text
+    assert desk.client.get(f"/api/v1/copies/{desk.copies[0]}").json()["available"] is False
+    assert desk.give_back(desk.copies[0]).json()["next_hold"] == {"until": "2026-11-30"}
+
+
+def test_leaving_the_queue(desk: Desk) -> None:
+    desk.lend(desk.copies[0], desk.cards[0])
+    placed = hold(desk, title_of(desk, desk.copies[0]), desk.cards[1]).json()
+    path = f"/api/v1/holds/{placed['id']}"
+    key = {"idempotency-key": "leave"}
+    assert [desk.client.delete(path, headers=key).status_code for _ in range(2)] == [204, 204]
+    assert desk.client.delete(path).status_code == 404
+    assert desk.give_back(desk.copies[0]).json()["next_hold"] is None
+
+
+def test_what_somebody_waits_for_is_lent_with_a_note(desk: Desk) -> None:
+    hold(desk, title_of(desk, desk.copies[0]), desk.cards[1])
+    lent = desk.lend(desk.copies[0], desk.cards[0], **{"idempotency-key": "n"})
+    assert lent.status_code == 201
+    assert ["wartet jemand" in note for note in lent.json()["notes"]] == [True]
+    assert desk.lend(desk.copies[0], desk.cards[0], **{"idempotency-key": "n"}).json() == lent.json()
+
+
+def test_over_the_limit_is_lent_with_a_note(desk: Desk, both: Library) -> None:
+    with both.database.writing() as db:
+        db.execute(update(Settings).values(loan_limit=1))
+    assert desk.lend(desk.copies[0], desk.cards[0]).json()["notes"] == []
+    second = desk.lend(desk.copies[1], desk.cards[0])
+    assert second.status_code == 201
+    assert second.json()["notes"] == ["Du hast jetzt mehr Bücher, als vorgesehen sind. Bring bitte bald eins zurück."]
+
+
+def test_a_tablets_token_renews_and_waits_and_a_stranger_does_not(desk: Desk, both: Library) -> None:
+    desk.lend(desk.copies[0], desk.cards[0])
+    title = title_of(desk, desk.copies[0])
+    both.clock.pass_time(days=1)
+    with both.client() as client, both.client() as stranger:
+        kiosk = Desk(client.with_token("kiosk"), desk.copies, desk.cards)
+        assert client.post("/api/v1/loans/1/renewals").status_code == 201
+        assert hold(kiosk, title, desk.cards[1]).status_code == 201
+        assert client.delete("/api/v1/holds/1").status_code == 204
+        nobody = Desk(stranger, desk.copies, desk.cards)
+        assert stranger.post("/api/v1/loans/1/renewals").status_code == 401
+        assert hold(nobody, title, desk.cards[1]).status_code == 401
+        assert stranger.delete("/api/v1/holds/1").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"title": 999, "member": None}, 404),
+        ({"title": 2**70, "member": None}, 404),
+        ({"title": -1, "member": None}, 404),
+        ({"title": "eins", "member": None}, 422),
+        ({"title": 1, "member": "Ava"}, 404),
+        ({"title": 1}, 422),
+    ],
+)
+def test_holds_that_make_no_sense(desk: Desk, body: dict[str, Any], status: int) -> None:
+    if body.get("member", "") is None:
+        body = {**body, "member": desk.cards[0]}
+    answer = desk.client.post("/api/v1/holds", json=body)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
