@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from bibliothek.catalogue import covers, provenance, search
 from bibliothek.catalogue.fields import Origin, TitleFields
 from bibliothek.catalogue.models import Title
-from bibliothek.catalogue.provenance import Renewed, is_gap, renewed
+from bibliothek.catalogue.provenance import FieldOrigin, Renewed, is_gap, renewed
 from bibliothek.catalogue.queries import fields_of, subjects_of
 from bibliothek.catalogue.rules import checked, checked_origin, checked_subjects
 from bibliothek.catalogue.writing import NewTitle, fill, insert_titles, rewrite
@@ -20,13 +20,13 @@ from bibliothek.catalogue.writing import NewTitle, fill, insert_titles, rewrite
 def add_title(db: Session, fields: TitleFields, now: datetime, origin: Origin | None = None) -> Title:
     """A new title, cleaned and indexed. Raises Invalid (see `rules.checked`): no title, too long, not an ISBN …"""
     fields, origin = checked(fields), checked_origin(origin or Origin())
-    title = Title(created_at=now, source=origin.source, source_url=origin.source_url)
+    said = provenance.values_of(fields, origin.subjects)
+    sources = {name: provenance.source_of(name, origin) for name, value in said.items() if not is_gap(value)}
+    noted = provenance.packed({name: FieldOrigin(source, now) for name, source in sources.items()})
+    title = Title(created_at=now, source=origin.source, source_url=origin.source_url, origins=noted)
     fill(title, fields, origin.subjects, origin.sort_title)
     db.add(title)
     db.flush()
-    said = provenance.values_of(fields, origin.subjects)
-    sources = {name: provenance.source_of(name, origin) for name, value in said.items() if not is_gap(value)}
-    provenance.note(db, title.id, sources, now, is_new=True)
     covers.want(db, title.id, origin, fields.isbns, now)
     search.index(db, [title], are_new=True)
     return title

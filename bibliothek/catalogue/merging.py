@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,7 +20,6 @@ from bibliothek.catalogue.fields import Part, TitleFields
 from bibliothek.catalogue.models import (
     Contributor,
     Cover,
-    FieldOrigin,
     SeriesPart,
     Subject,
     Title,
@@ -29,7 +27,7 @@ from bibliothek.catalogue.models import (
     TitleMaterial,
     TitleMerge,
 )
-from bibliothek.catalogue.provenance import PERSON, SUBJECTS, is_gap, united_subjects
+from bibliothek.catalogue.provenance import PERSON, SUBJECTS, FieldOrigin, is_gap, united_subjects
 from bibliothek.catalogue.queries import fields_of, subjects_of, title_for_change
 from bibliothek.catalogue.rules import MOST_ISBNS, MOST_SERIES
 from bibliothek.catalogue.words import fold
@@ -40,7 +38,7 @@ from bibliothek.library.queries import library_for_change
 from bibliothek.problems import NotFound, Problem
 
 # What makes up a title. It goes with the title, and comes back with it.
-PARTS = (Contributor, SeriesPart, TitleIsbn, Subject, FieldOrigin, Cover, TitleMaterial)
+PARTS = (Contributor, SeriesPart, TitleIsbn, Subject, Cover, TitleMaterial)
 
 Row = dict[str, Any]
 
@@ -244,20 +242,19 @@ def _take_back(db: Session, kept_id: int, before: Whole, after: Whole) -> None:
     """The kept title as it was, but for what was changed since the merge."""
     now = _whole(db, kept_id)
     title = {name: value for name, value in before.title.items() if now.title[name] == after.title.get(name)}
+    title["origins"] = _origins_taken_back(*(whole.title.get("origins") for whole in (before, after, now)))
     db.execute(update(_table(Title)).where(_table(Title).c.id == kept_id).values(_typed(_table(Title), title)))
     for part in PARTS:
-        then, once, here = (_grouped(part, whole) for whole in (before, after, now))
-        untouched = [name for name in {**then, **here} if here.get(name) == once.get(name)]
-        kept = {**here, **{name: then.get(name, []) for name in untouched}}
-        _put(db, _table(part), kept_id, chain.from_iterable(kept.values()))
+        then, once, here = (whole.parts.get(part.__tablename__, []) for whole in (before, after, now))
+        if here == once:
+            _put(db, _table(part), kept_id, then)
 
 
-def _grouped(part: type[Base], whole: Whole) -> dict[Any, list[Row]]:
+def _origins_taken_back(before: str | None, after: str | None, now: str | None) -> str | None:
     """Where each field came from is decided field by field, all else as a whole: half a list of persons is none."""
-    grouped: dict[Any, list[Row]] = {}
-    for row in whole.parts.get(part.__tablename__, []):
-        grouped.setdefault(row["field" if part is FieldOrigin else "title_id"], []).append(row)
-    return grouped
+    then, once, here = (provenance.unpacked(text) for text in (before, after, now))
+    changed = {name: origin for name, origin in here.items() if once.get(name) != origin}
+    return provenance.packed({**then, **changed})
 
 
 def merged_into(db: Session, title_id: int) -> Sequence[Merged]:

@@ -28,6 +28,8 @@ class Title(Base):
     source: Mapped[str | None]
     source_url: Mapped[str | None]
     created_at: Mapped[datetime]
+    # Where each field came from (JSON of catalogue.provenance); pages that list titles do without.
+    origins: Mapped[str | None] = mapped_column(deferred=True, deferred_raiseload=True)
 
     contributors: Mapped[list["Contributor"]] = relationship(
         lazy="raise_on_sql", order_by="Contributor.position", cascade="all, delete-orphan", passive_deletes=True
@@ -102,20 +104,6 @@ class TitleMaterial(Base):
 
     title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="CASCADE"), primary_key=True)
     material_id: Mapped[int] = mapped_column(ForeignKey("material.id", ondelete="CASCADE"), index=True)
-
-
-class FieldOrigin(Base):
-    """Where a field of a title came from, and when: the name of a source, or "person" for what somebody typed.
-
-    `field` is a name of `fields.TitleFields`, or "subjects". What a person typed is never overwritten by a source.
-    """
-
-    __tablename__ = "field_origin"
-
-    title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="CASCADE"), primary_key=True)
-    field: Mapped[str] = mapped_column(primary_key=True)
-    source: Mapped[str]
-    at: Mapped[datetime]
 
 
 class Cover(Base):

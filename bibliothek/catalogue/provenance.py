@@ -1,7 +1,7 @@
 """Where each field of a title came from. What a person typed stays: a source may fill gaps and renew what a source said.
 
-Pure but for the last two functions. A field's source is kept in `FieldOrigin`; a field without one is as good as typed, and
-a gap that a person left on purpose has "person" for its source.
+Pure but for the last two functions. A title keeps the sources of its fields in `Title.origins`; a field without one is as good
+as typed, and a gap that a person left on purpose has "person" for its source.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import Origin, TitleFields
-from bibliothek.catalogue.models import FieldOrigin
+from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.rules import MOST_SUBJECTS, checked, checked_origin
 from bibliothek.catalogue.words import fold
 
@@ -100,18 +100,36 @@ def united_subjects(ours: tuple[str, ...], theirs: Iterable[str]) -> tuple[str, 
     return (*ours, *added.values())[:MOST_SUBJECTS]
 
 
+class FieldOrigin(msgspec.Struct, frozen=True):
+    """Who says what a field holds, and since when: the name of a source, or "person" for what somebody typed."""
+
+    source: str
+    at: datetime
+
+
+def packed(origins: Mapping[str, FieldOrigin]) -> str | None:
+    """The sources of a title's fields as `Title.origins` keeps them: fields of one source and moment together, for mostly that
+    is all of them."""
+    together: dict[tuple[str, datetime], list[str]] = {}
+    for name in sorted(origins):
+        together.setdefault((origins[name].source, origins[name].at), []).append(name)
+    groups = [[source, at, names] for (source, at), names in together.items()]
+    return msgspec.json.encode(groups).decode() if groups else None
+
+
+def unpacked(text: str | None) -> dict[str, FieldOrigin]:
+    """The same by the field's name."""
+    groups = msgspec.json.decode(text, type=list[tuple[str, datetime, list[str]]]) if text else []
+    return {name: FieldOrigin(source, at) for source, at, names in groups for name in names}
+
+
 def origins(db: Session, title_id: int) -> dict[str, FieldOrigin]:
     """Where the fields of a title came from, by the field's name."""
-    return {row.field: row for row in db.scalars(select(FieldOrigin).where(FieldOrigin.title_id == title_id))}
+    return unpacked(db.scalar(select(Title.origins).where(Title.id == title_id)))
 
 
-def note(db: Session, title_id: int, sources: Mapping[str, str], at: datetime, is_new: bool = False) -> None:
-    """Write down where these fields ({name: source}) come from now."""
-    if not sources:
-        return
-    if not is_new:
-        known = FieldOrigin.field.in_(list(sources))
-        db.execute(delete(FieldOrigin).where(FieldOrigin.title_id == title_id, known))
-    rows = [{"title_id": title_id, "field": name, "source": source, "at": at} for name, source in sources.items()]
-    # Not as entities: a library that is imported writes ten of these rows a title.
-    db.connection().execute(insert(FieldOrigin), rows)
+def note(db: Session, title_id: int, sources: Mapping[str, str], at: datetime) -> None:
+    """Write down where these fields ({name: source}) come from now. The caller has the title locked, or has just made it."""
+    if sources:
+        known = origins(db, title_id) | {name: FieldOrigin(source, at) for name, source in sources.items()}
+        db.connection().execute(update(Title).where(Title.id == title_id).values(origins=packed(known)))

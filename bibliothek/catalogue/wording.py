@@ -205,7 +205,7 @@ def field_word(name: str) -> str:
 
 
 def origin_word(source: str) -> str:
-    """Where a field came from (`models.FieldOrigin`), in words."""
+    """Where a field came from (`provenance.FieldOrigin`), in words."""
     return _(_NO_SOURCES[source]) if source in _NO_SOURCES else source_word(source)
 
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.entries import terms
 from bibliothek.catalogue.fields import OWN_COLUMNS, Origin, TitleFields
-from bibliothek.catalogue.models import Contributor, FieldOrigin, SeriesPart, Subject, Title, TitleIsbn
-from bibliothek.catalogue.provenance import PERSON, is_gap, source_of, values_of
+from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
+from bibliothek.catalogue.provenance import PERSON, FieldOrigin, is_gap, packed, source_of, values_of
 from bibliothek.catalogue.words import fold, sort_form
 
 
@@ -79,6 +79,7 @@ def insert_titles(db: Session, titles: Sequence[tuple[NewTitle, datetime]]) -> l
                     "source": new.origin.source,
                     "source_url": new.origin.source_url,
                     "created_at": at,
+                    "origins": _origins(new, at),
                 }
                 for new, at in titles
             ],
@@ -90,10 +91,18 @@ def insert_titles(db: Session, titles: Sequence[tuple[NewTitle, datetime]]) -> l
     return ids
 
 
+def _origins(new: NewTitle, at: datetime) -> str | None:
+    """A gap has a source where a person left it on purpose."""
+    values = values_of(new.fields, new.origin.subjects)
+    typed = new.origin.fields
+    named = [name for name, value in values.items() if not is_gap(value) or typed.get(name) == PERSON]
+    return packed({name: FieldOrigin(source_of(name, new.origin), at) for name in named})
+
+
 def _parts(ids: list[int], titles: Sequence[tuple[NewTitle, datetime]]) -> list[tuple[Any, list[dict[str, Any]]]]:
     """The rows of all tables that hang on a title."""
-    persons, series, isbns, subjects, origins = [], [], [], [], []
-    for title_id, (new, at) in zip(ids, titles, strict=True):
+    persons, series, isbns, subjects = [], [], [], []
+    for title_id, (new, _at) in zip(ids, titles, strict=True):
         fields, named = new.fields, new.origin.subjects
         for n, person in enumerate(fields.contributors):
             persons.append({"title_id": title_id, "position": n, "name": person.name, "role": person.role})
@@ -103,9 +112,5 @@ def _parts(ids: list[int], titles: Sequence[tuple[NewTitle, datetime]]) -> list[
             isbns.append({"title_id": title_id, "position": n, "isbn": isbn})
         for n, subject in enumerate(named):
             subjects.append({"title_id": title_id, "position": n, "name": subject})
-        for name, value in values_of(fields, named).items():
-            # A gap has a source where a person left it on purpose.
-            if not is_gap(value) or new.origin.fields.get(name) == PERSON:
-                origins.append({"title_id": title_id, "field": name, "source": source_of(name, new.origin), "at": at})
-    tables = (Contributor, SeriesPart, TitleIsbn, Subject, FieldOrigin)
-    return list(zip(tables, (persons, series, isbns, subjects, origins), strict=True))
+    tables = (Contributor, SeriesPart, TitleIsbn, Subject)
+    return list(zip(tables, (persons, series, isbns, subjects), strict=True))

@@ -40,11 +40,12 @@ def migrate(database: Database) -> bool:
         return False
     if now is not None and now > newest():
         raise NewerDatabase(now)
-    _upgrade(database)
+    upgrade(database)
     return True
 
 
-def _upgrade(database: Database) -> None:
+def upgrade(database: Database, to: str = "head") -> None:
+    """Migrate to the revision `to`; tests stop at older ones."""
     from alembic import command
     from alembic.config import Config
 
@@ -55,4 +56,4 @@ def _upgrade(database: Database) -> None:
             # Several processes may start at once; the number is ours, chosen freely.
             connection.execute(text("SELECT pg_advisory_xact_lock(724117)"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)

@@ -39,7 +39,7 @@ from bibliothek.transfer.same import Told, told_by
 from bibliothek.transfer.tables import LONGEST_CELL, MOST_COLUMNS, Row
 
 MOST_COPIES = 100
-# The source of what came from a table, where nobody says otherwise (catalogue.models.FieldOrigin).
+# The source of what came from a table, where nobody says otherwise (catalogue.provenance).
 IMPORT = "import"
 STATES = {
     "intake": "noch ohne Etikett",

@@ -19,8 +19,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.fields import OWN_COLUMNS, Person
-from bibliothek.catalogue.models import Contributor, FieldOrigin, SeriesPart, Subject, Title, TitleIsbn
-from bibliothek.catalogue.provenance import FIELDS, PERSON, SUBJECTS, is_gap
+from bibliothek.catalogue.models import Contributor, SeriesPart, Subject, Title, TitleIsbn
+from bibliothek.catalogue.provenance import FIELDS, PERSON, SUBJECTS, FieldOrigin, is_gap, unpacked
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.rules import CONDITIONS, REASONS
 from bibliothek.donations.models import DonatedCopy, Donation
@@ -52,7 +52,7 @@ def line(cells: Iterable[str]) -> str:
 def _batches(db: Session) -> Iterator[list[Cells]]:
     last, numbers = 0, count(1)
     columns = (Title.id, *(getattr(Title, name) for name in OWN_COLUMNS))
-    more = (Title.sort_title, Title.source, Title.source_url, Title.created_at)
+    more = (Title.sort_title, Title.source, Title.source_url, Title.created_at, Title.origins)
     while True:
         wanted = select(*columns, *more).where(Title.id > last).order_by(Title.id).limit(BATCH)
         titles = db.execute(wanted).all()
@@ -72,12 +72,11 @@ class _Parts:
 
     def __init__(self, db: Session, title_ids: Sequence[int]) -> None:
         def of(table: Any) -> dict[int, list[Any]]:
-            columns = [column for column in table.__table__.columns if column.name != "at"]
-            order = columns[1]
-            return _by_title(db.execute(select(*columns).where(table.title_id.in_(title_ids)).order_by(order)))
+            query = select(*table.__table__.columns).where(table.title_id.in_(title_ids))
+            return _by_title(db.execute(query.order_by(table.position)))
 
         self.persons, self.series, self.isbns = of(Contributor), of(SeriesPart), of(TitleIsbn)
-        self.subjects, self.origins = of(Subject), of(FieldOrigin)
+        self.subjects = of(Subject)
         self.copies = _by_title(
             db.execute(
                 select(*Copy.__table__.columns, Shelf.name, Shelf.code.label("shelf_code"), Donation.donor_name)
@@ -113,7 +112,7 @@ def _title_cells(title: Any, number: int, parts: _Parts) -> Cells:
         "sort_title": title.sort_title,
         "source": _text(title.source),
         "source_url": _text(title.source_url),
-        "origins": _origins({**said, SUBJECTS: tuple(subjects)}, parts.origins.get(title.id, ())),
+        "origins": _origins({**said, SUBJECTS: tuple(subjects)}, unpacked(title.origins)),
     }
 
 
@@ -122,9 +121,9 @@ def _isbn(digits: str) -> str:
     return f"{digits[:3]}-{digits[3:]}"
 
 
-def _origins(said: dict[str, Any], noted: Iterable[Any]) -> str:
+def _origins(said: dict[str, Any], noted: dict[str, FieldOrigin]) -> str:
     """A line for each source, with the fields that it said. A field of which nobody knows counts as typed (provenance)."""
-    sources = {row.field: row.source for row in noted}
+    sources = {name: origin.source for name, origin in noted.items()}
     sources |= {name: PERSON for name in FIELDS if name not in sources and not is_gap(said[name])}
     named: dict[str, list[str]] = defaultdict(list)
     for name in FIELDS:

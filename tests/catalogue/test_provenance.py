@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import provenance, queries
 from bibliothek.catalogue.actions import add_title, edit_title, renew_title
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
+from bibliothek.db import open_database
+from bibliothek.migrations import migrate, upgrade
 from tests.conftest import NOON
 
 LATER = NOON + timedelta(days=3)
@@ -110,3 +114,24 @@ def test_a_field_of_unknown_source_is_as_good_as_typed() -> None:
     became = provenance.renewed(TitleFields(title="Alt", year=1900), (), {}, FOUND, DNB)
     assert "year" in became.offered
     assert "pages" in became.changed
+
+
+def test_sources_noted_before_stand_with_their_title_after_the_upgrade(tmp_path: Path) -> None:
+    database = open_database(None, tmp_path / "old.sqlite")
+    upgrade(database, "2026_11_26_transfer")
+    with database.writing() as db:
+        db.execute(text("INSERT INTO title (id, title, sort_title, created_at) VALUES (7, 'X', 'x', '2026-01-01')"))
+        db.execute(
+            text(
+                "INSERT INTO field_origin (title_id, field, source, at) VALUES"
+                " (7, 'title', 'dnb', '2026-11-23 11:00:00.000000'), (7, 'year', 'dnb', '2026-11-23 11:00:00.000000'),"
+                " (7, 'pages', 'person', '2026-11-24 11:00:00.000000')"
+            )
+        )
+    assert migrate(database)
+    with database.reading() as db:
+        told = provenance.origins(db, 7)
+    assert {name: origin.source for name, origin in told.items()} == {"title": "dnb", "year": "dnb", "pages": "person"}
+    assert told["title"].at == NOON
+    assert told["pages"].at == NOON + timedelta(days=1)
+    database.close()

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_11_27_lending"
-down_revision = "2026_11_26_transfer"
+down_revision = "2026_11_26_zz_origins"
 branch_labels = None
 depends_on = None
 
