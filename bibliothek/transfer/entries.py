@@ -275,7 +275,8 @@ class _Cells:
         wrong: list[NotAnIsbn] = []
         for cell in self.cells.get("isbn", []):
             for part in filter(None, map(str.strip, _SEVERAL_ISBNS.split(cell))):
-                several = isbns_in(part)
+                # Ten or thirteen signs are one number: there is nothing beside it to look for.
+                several = isbns_in(part) if len(part) not in (10, 13) else []
                 try:
                     found = read_isbn(part)
                     if not found.placeholder:
