@@ -197,6 +197,9 @@ def _shown(text: str, most: int = 40) -> str:
 class _Cells:
     """The cells of one row, and where to say what could not be kept."""
 
+    # "98" means 1998, or 1898: who knows.
+    shortest_year = 3
+
     def __init__(self, cells: dict[str, list[str]], remarks: list[str]) -> None:
         self.cells, self.remarks = cells, remarks
         if any("\ufffd" in cell for many in cells.values() for cell in many):
@@ -234,6 +237,8 @@ class _Cells:
         if target == "year":
             found = re.search(r"(?<!\d)((?:1[4-9]|20)\d\d)(?!\d)", text) if not text.startswith("-") else None
             found = found or re.fullmatch(r"(?:ca?\.?\s*|©\s*|\[)*(\d{1,9})(?:[.,]0+)?[\]?]*", text)
+            if found and len(found[1]) < self.shortest_year:
+                found = None
         else:
             found = re.match(r"(?:ca?\.?\s*|\[)*(\d{1,9})(?!\d)(?![.,]\d*[1-9])", text)
         if found is None:
@@ -299,6 +304,8 @@ _SEVERAL_ISBNS = re.compile(r"[;\n|]|,\s+(?=\d[\d -]{8})")
 
 class _OwnRow(_Cells):
     """A row of our own export: nothing is guessed, so that everything comes back as it was."""
+
+    shortest_year = 1
 
     def copies(self) -> int:
         return 1 if self.text("code") else 0

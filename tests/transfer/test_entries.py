@@ -137,6 +137,7 @@ def test_a_cell_is_read_as_it_is_meant(tmp_path: Path, target: str, cell: str, f
     [
         ("year", "-44", "keine Zahl"),
         ("year", "neulich", "keine Zahl"),
+        ("year", "98", "keine Zahl"),
         ("year", "20. Jh.", "keine Zahl"),
         ("year", "19,98", "keine Zahl"),
         ("year", "99999", "Jahr"),
