@@ -46,6 +46,7 @@ from bibliothek.lending import api as lending_api
 from bibliothek.lending import closures as lending_closures
 from bibliothek.lending import flags as lending_flags
 from bibliothek.lending import holds as lending_holds
+from bibliothek.lending import notices as lending_notices
 from bibliothek.lending import pages as lending_pages
 from bibliothek.library import pages as library_pages
 from bibliothek.library.models import Library
@@ -119,6 +120,8 @@ def create_app(
         _with_date(lending_holds.expire, settings),
         _with_date(lending_holds.serve_waiting, settings),
         _with_date(lending_closures.settle_dates, settings),
+        lending_notices.mailing(kit.templates, settings),
+        lending_notices.forget,
         lending_flags.forget,
         sign_in.forget,
         members_actions.forget_sessions,

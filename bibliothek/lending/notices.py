@@ -5,12 +5,39 @@ Adding, lending and returning send no mail by themselves: they only write a noti
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections import Counter
+from collections.abc import Collection, Iterable
+from datetime import date, datetime, timedelta
+from functools import partial
 
+import msgspec
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from bibliothek.lending.models import Notice
+from bibliothek.i18n import use_language
+from bibliothek.lending.models import NOTICES, Hold, Notice
+from bibliothek.library.queries import library
+from bibliothek.mail import outbox
+from bibliothek.mail.message import Message, Renders, make
+from bibliothek.members.models import Member
+from bibliothek.settings import Settings
+
+# The kind of these mails in the outbox.
+KIND = "notice"
+
+# So that what is undone at the tablet takes its notice back before anybody reads it.
+PAUSE = timedelta(minutes=1)
+
+# Whom no mail reaches sees notices in their account, for so long.
+KEPT = timedelta(days=30)
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One thing that a mail says: a kind of `models.NOTICES`, its date if it has one, and how often it was noted."""
+
+    kind: str
+    day: date | None
+    times: int
 
 
 def tell(db: Session, member_id: int, kind: str, day: date | None, now: datetime) -> None:
@@ -25,3 +52,69 @@ def untell(db: Session, member_id: int, kind: str, day: date | None) -> bool:
     if found is not None:
         db.execute(delete(Notice).where(Notice.id == found))
     return found is not None
+
+
+def mail_them(templates: Renders, settings: Settings, db: Session, now: datetime) -> int:
+    """Queue one mail to every member with an address about all their notices older than `PAUSE`, which are told thereby.
+
+    Returns how many mails. Without SMTP the notices stay, for the account alone.
+    """
+    if not settings.mail_is_possible:
+        return 0
+    old = Notice.created_at <= now - PAUSE
+    waiting = select(Notice.member_id).join(Member).where(old, Member.email.is_not(None)).distinct()
+    member_ids = db.scalars(waiting).all()
+    if not member_ids:
+        return 0
+    # Members before their notices, as whoever deletes a member locks them; and their addresses stay until the mail is queued.
+    members = select(Member).where(Member.id.in_(member_ids), Member.email.is_not(None)).order_by(Member.id)
+    addressed = {one.id: one for one in db.scalars(members.with_for_update(key_share=True))}
+    told = (
+        delete(Notice).where(old, Notice.member_id.in_(addressed)).returning(Notice.member_id, Notice.kind, Notice.day)
+    )
+    points: dict[int, Counter[tuple[str, date | None]]] = {}
+    for member_id, kind, day in db.execute(told.execution_options(synchronize_session=False)):
+        points.setdefault(member_id, Counter())[kind, day] += 1
+    fetched = points.keys() - set(_with_something_ready(db, points))
+    library_name = library(db).name
+    mails = 0
+    for member_id in sorted(points):
+        member = addressed[member_id]
+        # What was set aside has been fetched in the meantime, or is wanted no more.
+        about = _in_order(points[member_id], without="hold_ready" if member_id in fetched else None)
+        if about and member.email is not None:
+            said = message(templates, settings, library_name, member.name, about)
+            outbox.queue(db, kind=KIND, member_id=member_id, address=member.email, message=said, now=now)
+            mails += 1
+    return mails
+
+
+def mailing(templates: Renders, settings: Settings) -> partial[int]:
+    """`mail_them` as the round calls it."""
+    return partial(mail_them, templates, settings)
+
+
+def _with_something_ready(db: Session, member_ids: Collection[int]) -> Iterable[int]:
+    return db.scalars(select(Hold.member_id).where(Hold.member_id.in_(member_ids), Hold.copy_id.is_not(None)))
+
+
+def _in_order(noted: Counter[tuple[str, date | None]], without: str | None) -> list[Point]:
+    points = [Point(kind, day, times) for (kind, day), times in noted.items() if kind != without]
+    return sorted(points, key=lambda point: (NOTICES.index(point.kind), point.day or date.min))
+
+
+def message(templates: Renders, settings: Settings, library_name: str, name: str, points: Collection[Point]) -> Message:
+    """The mail as a member gets it, in the library's language: what happened, and a link to where it says with which book."""
+    with use_language(settings.language):
+        context = {
+            "library_name": library_name,
+            "name": name,
+            "points": points,
+            "account": f"{settings.base_url}/konto",
+        }
+        return make(templates, "notice", context)
+
+
+def forget(db: Session, now: datetime) -> None:
+    """Forget what nobody could be told by mail."""
+    db.execute(delete(Notice).where(Notice.created_at < now - KEPT))
