@@ -37,13 +37,19 @@ _KINDS = {str(kind): kind for kind in Kind}
 _NAMES: dict[Kind, Literal["copy", "shelf", "card"]] = {Kind.COPY: "copy", Kind.SHELF: "shelf", Kind.CARD: "card"}
 
 
+# Cards that tell the tablet what to do, the same in every library: `K`, three symbols, the check symbol. Not a kind of its own in
+# `read`: five letters that begin with K are mostly a word, so nothing but these four is one.
+COMMANDS = {"done": "KFRT", "undo": "KREV", "language": "KSPR", "large": "KGRT"}
+
+
 class Scanned(msgspec.Struct, frozen=True):
-    """What a text turned out to be. `value` is the canonical code, the 13 digits of an ISBN, or the text as it came.
+    """What a text turned out to be. `value` is the canonical code, the 13 digits of an ISBN, the name of a command (`COMMANDS`), or
+    the text as it came.
 
     Only `lookup.scan` says "isbn"; "misread" has the shape of a code (or of an ISBN), but its check symbol is wrong.
     """
 
-    kind: Literal["copy", "shelf", "card", "isbn", "misread", "unknown"]
+    kind: Literal["copy", "shelf", "card", "command", "isbn", "misread", "unknown"]
     value: str
 
 
@@ -52,6 +58,14 @@ def check_symbol(symbols: str) -> str:
     n = len(symbols) + 1
     total = sum(map(operator.mul, map(_VALUE.__getitem__, symbols), range(1, n)))
     return ALPHABET[-total * pow(n, -1, 29) % 29]
+
+
+def command_code(name: str) -> str:
+    """The code on the card of a command (a name of `COMMANDS`)."""
+    return COMMANDS[name] + check_symbol(COMMANDS[name][1:])
+
+
+_COMMAND_OF = {command_code(name): name for name in COMMANDS}
 
 
 def new_code(kind: Kind, choose: Callable[[], int] | None = None) -> str:
@@ -78,6 +92,8 @@ def read(text: str) -> Scanned:
     Never raises; a text of whatever length costs no more than its last 400 characters.
     """
     code = _symbols(text)
+    if code in _COMMAND_OF:
+        return Scanned("command", _COMMAND_OF[code])
     kind = _KINDS.get(code[:1])
     if kind is None or len(code) != LENGTH[kind] + 2 or not (code.isascii() and code.isalnum()):
         return Scanned("unknown", text.strip())

@@ -6,8 +6,9 @@ member. A scan may need two copies: the one scanned, and the one about which the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import delete
@@ -20,9 +21,9 @@ from bibliothek.copies.queries import MisreadCode, UnknownCopy
 from bibliothek.i18n import _
 from bibliothek.kiosk import queries, rules
 from bibliothek.kiosk.models import Device, GivenAnswer
-from bibliothek.kiosk.rules import Answer, LastScan, MemberId, Moment, Row
+from bibliothek.kiosk.rules import Answer, Basket, Done, LastScan, MemberId, Moment, Row
 from bibliothek.lending import actions as lending
-from bibliothek.lending.queries import AtDesk, at_desk, at_desk_by_loan
+from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, at_desk_by_loan, last_return
 from bibliothek.lookup.scan import read_scan
 from bibliothek.members.queries import UnknownCard, member_ref
 from bibliothek.problems import Invalid
@@ -75,6 +76,16 @@ def revoke(db: Session, device_id: int, now: datetime, today: date) -> Device:
     return device
 
 
+def set_only_returns(db: Session, device_id: int, only: bool) -> Device:
+    """Whether the tablet is for returns alone. Raises NoSuchTablet."""
+    device = queries.tablet_for_change(db, device_id)
+    device.only_returns = only
+    _forget_member(device)
+    device.basket = None
+    db.flush()
+    return device
+
+
 def clean_name(text: str) -> str:
     """A tablet's name in one line. Raises BadTabletName."""
     name = one_line(text)
@@ -110,8 +121,10 @@ def scan(
 
 
 def _scan(db: Session, device: Device, scanned: Scanned, code: str, moment: Moment, today: date) -> Answer:
-    if device.asked_loan_id is not None:
-        queries.lock_asked(db, [device], scanned.value if scanned.kind == "copy" else None)
+    basket = queries.basket(device, moment.at)
+    codes = (scanned.value,) if scanned.kind == "copy" else basket.codes if basket and scanned.kind == "card" else ()
+    if device.asked_loan_id is not None or len(codes) > 1:
+        queries.lock_asked(db, [device], codes)
     settled = _settle(db, device, scanned, moment.now, today)
     answer = _answer(db, device, scanned, moment, today)
     if settled:
@@ -150,13 +163,17 @@ def look_at(db: Session, text: str) -> Answer:
 
 def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today: date) -> Answer:
     was_card = rules.is_somebodys_card(scanned.kind, scanned.value)
+    if was_card and device.only_returns:
+        return Answer("command", what="only_returns")
     if was_card:
         _forget_member(device)
     match scanned.kind:
+        case "command":
+            return _command(db, device, scanned.value, moment, today)
         case "copy":
             return _copy(db, device, scanned.value, moment, today)
         case "card":
-            return _card(db, device, scanned.value, moment)
+            return _card(db, device, scanned.value, moment, today)
         case "isbn":
             return queries.isbn_answer(db, scanned.value)
         case "shelf":
@@ -166,14 +183,79 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
     return Answer("misread") if scanned.kind == "misread" else Answer("unknown", what="text")
 
 
-def _card(db: Session, device: Device, code: str, moment: Moment) -> Answer:
+def _command(db: Session, device: Device, name: str, moment: Moment, today: date) -> Answer:
+    match name:
+        case "undo":
+            return _undo(db, device, moment.now, today)
+        case "done":
+            _forget_member(device)
+            device.basket = None
+    return Answer("command", what=name)
+
+
+def _card(db: Session, device: Device, code: str, moment: Moment, today: date) -> Answer:
     try:
         member = member_ref(db, code)
     except UnknownCard:
         return Answer("unknown", what="card")
     device.member_id = member.id
     device.member_until = moment.at + rules.SESSION_LASTS
-    return Answer("card")
+    return _lend_basket(db, device, member.id, moment, today) or Answer("card")
+
+
+def _lend_basket(db: Session, device: Device, member_id: int, moment: Moment, today: date) -> Answer | None:
+    """All that was scanned before the card is lent with it; None when that is nothing (any more)."""
+    basket, device.basket = queries.basket(device, moment.at), None
+    lent: dict[str, tuple[lending.Lent, Row]] = {}
+    # By title, because that is the order in which queues are locked.
+    for copy in sorted(queries.copies_in(db, basket), key=lambda copy: copy.title_id):
+        try:
+            loan = lending.lend(db, copy, MemberId(member_id), moment.now, today)
+        except (lending.CopyOnLoan, lending.CopyWithdrawn):
+            # Since it was scanned, somebody else was quicker, or a librarian has withdrawn it.
+            continue
+        lent[copy.code] = loan, _row(db, copy)
+    if not basket or not lent:
+        return None
+    rows = tuple(lent[code][1] for code in basket.codes if code in lent)
+    loans = [loan for loan, _book in lent.values()]
+    _note_done(device, moment.now, lent=_fresh(loans), titles=rows)
+    notes = tuple(dict.fromkeys(note for loan in loans for note in loan.notes))
+    return Answer("lent", rows=rows, due_on=min(loan.loan.due_on for loan in loans), notes=notes)
+
+
+def _fresh(loans: Sequence[lending.Lent]) -> tuple[tuple[int, int | None], ...]:
+    return tuple((lent.loan.id, lent.fulfilled) for lent in loans if not lent.already)
+
+
+def _note_done(device: Device, now: datetime, **what: Any) -> None:
+    device.done = msgspec.json.encode(Done(now, **what)).decode()
+
+
+def _undo(db: Session, device: Device, now: datetime, today: date) -> Answer:
+    """The last thing done at this tablet never was."""
+    done, device.done = queries.done(device, now), None
+    if done is None:
+        return Answer("command", what="nothing_to_undo")
+    queries.lock_loans(db, [*(loan_id for loan_id, _hold in done.lent), *done.returned])
+    try:
+        with db.begin_nested():
+            _undo_all(db, done, now, today)
+    except lending.TooLateToUndo:
+        return Answer("command", what="nothing_to_undo")
+    return Answer("command", what="undone", rows=done.titles)
+
+
+def _undo_all(db: Session, done: Done, now: datetime, today: date) -> None:
+    if done.taken_over:
+        lending.undo_take_over(db, done.lent[0][0], done.returned[0], now, today)
+        return
+    for loan_id, fulfilled in done.lent:
+        lending.undo_loan(db, loan_id, now, today, fulfilled)
+    for loan_id in done.returned:
+        lending.undo_return(db, loan_id, now)
+    for loan_id, until in done.renewed:
+        lending.undo_renewal(db, loan_id, until)
 
 
 def begin_session(db: Session, device: Device, member_id: int, now: datetime, until: datetime, today: date) -> None:
@@ -181,10 +263,14 @@ def begin_session(db: Session, device: Device, member_id: int, now: datetime, un
 
     The book about which it still asked is brought back.
     """
-    queries.lock_asked(db, [device])
+    basket = queries.basket(device, now)
+    queries.lock_asked(db, [device], basket.codes if basket else ())
     _return_asked(db, device, now, today)
     _forget_member(device)
     device.member_id, device.member_until = member_id, until
+    answer = _lend_basket(db, device, member_id, Moment(now), today)
+    if answer:
+        _remember(device, LastScan("", now, answer))
     db.flush()
 
 
@@ -194,31 +280,62 @@ def _copy(db: Session, device: Device, code: str, moment: Moment, today: date) -
     except UnknownCopy:
         return Answer("unknown", what="copy", code=code)
     member_id = queries.member_here(device, moment.at)
+    if member_id is None and queries.has_left(device, moment):
+        return _about(db, "late", copy)
     if member_id is None:
-        return (
-            _about(db, "late", copy) if queries.has_left(device, moment) else _without_card(db, copy, moment.now, today)
-        )
+        return _without_card(db, device, copy, moment, today)
     if copy.on_loan:
-        return _on_loan(db, device, copy, member_id, moment.now)
+        return _on_loan(db, device, copy, member_id, moment.now, today)
     return _lend(db, device, copy, member_id, moment, today)
 
 
-def _without_card(db: Session, copy: AtDesk, now: datetime, today: date) -> Answer:
+def _without_card(db: Session, device: Device, copy: AtDesk, moment: Moment, today: date) -> Answer:
     if copy.on_loan:
-        lending.give_back(db, copy, now, today)
-        return _about(db, "returned", copy)
+        return _returned(db, device, copy, moment.now, today)
     if copy.state == "withdrawn":
         return _about(db, "withdrawn", copy)
-    return _about(db, "copy", copy)
+    lending.give_back(db, copy, moment.now, today)  # it was seen: whoever believed it missing was wrong
+    last = last_return(db, copy.id)
+    if device.only_returns or (last and moment.now - last < rules.JUST_RETURNED):
+        return msgspec.structs.replace(_about(db, "copy", copy), what="back", kept_until=copy.kept_until)
+    return _into_basket(db, device, copy, moment)
 
 
-def _on_loan(db: Session, device: Device, copy: AtDesk, member_id: int, now: datetime) -> Answer:
+def _into_basket(db: Session, device: Device, copy: AtDesk, moment: Moment) -> Answer:
+    """A copy waits for the card that borrows it."""
+    before = queries.basket(device, moment.at)
+    codes = tuple(dict.fromkeys((*(before.codes if before else ()), copy.code)))[-rules.MOST_IN_BASKET :]
+    basket = Basket(codes, moment.at + rules.BASKET_LASTS)
+    device.basket = msgspec.json.encode(basket).decode()
+    rows = {found.code: _row(db, found) for found in queries.copies_in(db, basket)}
+    return Answer("basket", code=copy.code, rows=tuple(rows[code] for code in codes if code in rows), shelf=copy.shelf)
+
+
+def _returned(
+    db: Session, device: Device, copy: AtDesk, now: datetime, today: date, loan_id: int | None = None
+) -> Answer:
+    back = lending.give_back(db, copy, now, today, loan_id, rules.UNDO_LASTS)
+    answer = msgspec.structs.replace(
+        _about(db, "returned", copy), kept_until=back.kept_until, state="" if back.state in LENDABLE else back.state
+    )
+    if back.loan_id is not None:
+        _note_done(device, now, returned=(back.loan_id,), titles=answer.rows)
+    return answer
+
+
+def _on_loan(db: Session, device: Device, copy: AtDesk, member_id: int, now: datetime, today: date) -> Answer:
     """Nothing is done yet: the member's own book is shown; about somebody else's the tablet asks."""
     if copy.member_id == member_id:
-        return _about(db, "own", copy, due_on=copy.due_on)
+        return _own(db, copy, today)
     device.asked_loan_id = copy.loan_id
     device.asked_until = now + rules.QUESTION_LASTS
     return _about(db, "other", copy)
+
+
+def _own(db: Session, copy: AtDesk, today: date) -> Answer:
+    until, refusal, times = lending.may_renew(db, copy.loan_id or 0, today)
+    answer = _about(db, "own", copy, due_on=copy.due_on)
+    return msgspec.structs.replace(answer, renewed_until=None if refusal else until, refusal=refusal, times=times)
 
 
 def _lend(db: Session, device: Device, copy: AtDesk, member_id: int, moment: Moment, today: date) -> Answer:
@@ -226,15 +343,25 @@ def _lend(db: Session, device: Device, copy: AtDesk, member_id: int, moment: Mom
         lent = lending.lend(db, copy, MemberId(member_id), moment.now, today)
     except lending.CopyOnLoan:
         # Somebody else was quicker by a blink: what lies on the desk has changed.
-        return _on_loan(db, device, at_desk(db, copy.code), member_id, moment.now)
+        return _on_loan(db, device, at_desk(db, copy.code), member_id, moment.now, today)
     except lending.CopyWithdrawn:
         return _about(db, "withdrawn", copy)
-    return _about(db, "lent", copy, due_on=lent.loan.due_on)
+    return _lent(db, device, copy, lent, moment.now)
+
+
+def _lent(db: Session, device: Device, copy: AtDesk, lent: lending.Lent, now: datetime, **more: Any) -> Answer:
+    answer = _about(db, "lent", copy, due_on=lent.loan.due_on)
+    if not lent.already:
+        _note_done(device, now, lent=_fresh([lent]), titles=answer.rows, **more)
+    return msgspec.structs.replace(answer, notes=lent.notes)
 
 
 def _about(db: Session, kind: str, copy: AtDesk, due_on: date | None = None) -> Answer:
-    row = Row(copy.title_id, copy.title, bylines(db, [copy.title_id]).get(copy.title_id, ""))
-    return Answer(kind, code=copy.code, rows=(row,), due_on=due_on, loan_id=copy.loan_id, shelf=copy.shelf)
+    return Answer(kind, code=copy.code, rows=(_row(db, copy),), due_on=due_on, loan_id=copy.loan_id, shelf=copy.shelf)
+
+
+def _row(db: Session, copy: AtDesk) -> Row:
+    return Row(copy.title_id, copy.title, bylines(db, [copy.title_id]).get(copy.title_id, ""))
 
 
 # ---- Buttons ----
@@ -255,9 +382,10 @@ def bring_back(
     `age` as in `scan`. When the book was lent to somebody since, the answer says so.
     """
     device = queries.device_for_change(db, device_id)
-    lending.give_back(db, at_desk(db, code), now, today, loan_id)
+    answer = _returned(db, device, at_desk(db, code), now, today, loan_id)
     copy = at_desk(db, code)
-    answer = _about(db, "copy" if copy.on_loan else "returned", copy)
+    if copy.on_loan:
+        answer = _about(db, "copy", copy)
     return _pressed(db, device, answer, None if by_itself else Moment(now, age))
 
 
@@ -287,10 +415,51 @@ def _take_along(db: Session, device: Device, code: str, loan_id: int, moment: Mo
         # The card is needed once more; the question stays open, so the book is returned if nobody comes.
         return _about(db, "expired", copy)
     try:
-        lent = lending.take_over(db, copy, MemberId(member_id), moment.now, today, loan_id)
+        lent = lending.take_over(db, copy, MemberId(member_id), moment.now, today, loan_id, rules.UNDO_LASTS)
     except lending.CopyOnLoan:
-        return _on_loan(db, device, at_desk(db, code), member_id, moment.now)
-    return _pressed(db, device, _about(db, "lent", copy, due_on=lent.loan.due_on), moment)
+        return _on_loan(db, device, at_desk(db, code), member_id, moment.now, today)
+    was_taken = copy.loan_id == loan_id and not lent.already
+    before: dict[str, Any] = {"returned": (loan_id,), "taken_over": True} if was_taken else {}
+    return _pressed(db, device, _lent(db, device, copy, lent, moment.now, **before), moment)
+
+
+def renew(
+    db: Session,
+    device_id: int,
+    code: str,
+    loan_id: int,
+    now: datetime,
+    today: date,
+    number: str = "",
+    age: timedelta = JUST_NOW,
+) -> Answer:
+    """The button "verlängern": whoever stands here keeps their own book for longer. `number` and `age` as in `scan`."""
+    device = queries.device_for_change(db, device_id)
+    press = f"{number} renew {code} {loan_id}" if number else ""
+    return _once(db, device, press, now, lambda: _renew(db, device, code, loan_id, Moment(now, age), today))
+
+
+def _renew(db: Session, device: Device, code: str, loan_id: int, moment: Moment, today: date) -> Answer:
+    member_id = queries.member_here(device, moment.at)
+    copy = at_desk(db, code)
+    if member_id is None:
+        return _about(db, "expired", copy)
+    try:
+        renewed = lending.renew(db, loan_id, moment.now, today, member_id)
+    except lending.NotRenewed:
+        return _pressed(db, device, _own(db, copy, today), moment)
+    except lending.NoSuchLoan:
+        return _pressed(db, device, _about(db, "copy", copy), moment)
+    answer = _about(db, "renewed", copy, due_on=renewed.due_on)
+    _note_done(device, moment.now, renewed=((loan_id, renewed.due_on),), titles=answer.rows)
+    return _pressed(db, device, answer, moment)
+
+
+def undo(db: Session, device_id: int, now: datetime, today: date, number: str = "") -> Answer:
+    """The button "rückgängig". `number` as in `scan`."""
+    device = queries.device_for_change(db, device_id)
+    press = f"{number} undo" if number else ""
+    return _once(db, device, press, now, lambda: _pressed(db, device, _undo(db, device, now, today), Moment(now)))
 
 
 def stay(db: Session, device_id: int, now: datetime, age: timedelta = JUST_NOW) -> Answer | None:
@@ -315,6 +484,7 @@ def end(db: Session, device_id: int, now: datetime, today: date) -> Answer | Non
     asked = at_desk_by_loan(db, device.asked_loan_id) if device.asked_loan_id else None
     settled = _return_asked(db, device, now, today)
     _forget_member(device)
+    device.basket = None
     db.flush()
     return _about(db, "returned", at_desk(db, asked.code)) if asked and settled else None
 
@@ -328,6 +498,8 @@ def forget_sessions(db: Session, now: datetime, today: date) -> None:
         if queries.is_over(device, now):
             # `member_until` stays: it tells a scan that arrives even later that somebody's card counted.
             device.member_id = device.last_scan = None
+        if queries.done(device, now) is None:
+            device.done = device.basket = None
     db.execute(delete(GivenAnswer).where(GivenAnswer.given_at < now - rules.ANSWERS_KEPT))
     db.flush()
 
@@ -389,7 +561,9 @@ def _return_asked(db: Session, device: Device, now: datetime, today: date) -> st
     device.asked_loan_id = device.asked_until = None
     if asked is None:
         return None
-    lending.give_back(db, asked, now, today, asked.loan_id)
+    back = lending.give_back(db, asked, now, today, asked.loan_id, rules.UNDO_LASTS)
+    if back.loan_id is not None:
+        _note_done(device, now, returned=(back.loan_id,), titles=(_row(db, asked),))
     return asked.title
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bibliothek.db import Base
@@ -33,6 +33,8 @@ class Device(Base):
     # Copies scanned before a card (JSON of rules.Basket), and what was done last and can be undone (JSON of rules.Done).
     basket: Mapped[str | None]
     done: Mapped[str | None]
+    # A place for returns alone: whatever is scanned there comes back, and cards count for nothing.
+    only_returns: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class GivenAnswer(Base):

@@ -10,23 +10,27 @@ from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
 from bibliothek.catalogue.queries import recent
+from bibliothek.codes import command_code
 from bibliothek.db import LARGEST_ID
-from bibliothek.i18n import _, language, use_language
+from bibliothek.i18n import LANGUAGES, _, language, use_language
 from bibliothek.kiosk import actions, queries
 from bibliothek.kiosk.greeting_pages import shown
 from bibliothek.kiosk.pairing_pages import COOKIE_LASTS, waiting_page
 from bibliothek.kiosk.rules import Answer, age_of
 from bibliothek.kiosk.words import said
+from bibliothek.labels.pdf import CardText, member_cards
 from bibliothek.library.queries import library_for_change
 from bibliothek.members.actions import end_session
 from bibliothek.members.sign_in import token_for_press
 from bibliothek.tokens import hashed, new_token
-from bibliothek.web.routes import LANGUAGE, action, errand, page
+from bibliothek.web.routes import LANGUAGE, TABLET_LANGUAGE_LASTS, action, errand, page
 from bibliothek.web.sign_in import DEVICE, SESSION, Audience, read_cookie, require
 from bibliothek.web.visit import Answer as Shown
-from bibliothek.web.visit import Page, Redirect, Visit
+from bibliothek.web.visit import File, Page, Redirect, Visit
 
 SPINES = 20
+# Large letters, for one person's session.
+LARGE = "gross"
 
 
 class CopyForm(msgspec.Struct):
@@ -60,7 +64,24 @@ def scan(visit: Visit) -> Page:
         # Enter alone says nothing, so there is nothing to answer.
         return _panel(visit, None)
     answer = actions.scan(visit.db, _device(visit), text, _number(visit), visit.now, visit.today, _age(visit))
-    return _panel(visit, answer)
+    return _obeyed(visit, answer) if answer.kind == "command" else _panel(visit, answer)
+
+
+def _obeyed(visit: Visit, answer: Answer) -> Page:
+    """A command that is about the page itself: its language, the size of its letters, or its end."""
+    cookies = []
+    large = not visit.request.cookies.get(LARGE) and answer.what != "done"
+    if answer.what in ("large", "done"):
+        cookies.append(visit.plain_cookie(LARGE, "1" if large else "", TABLET_LANGUAGE_LASTS if large else 0))
+    if answer.what in ("language", "done"):
+        others = [name for name in LANGUAGES if name != language.get()]
+        chosen = visit.settings.language if answer.what == "done" else others[0]
+        use_language(chosen)
+        lasts = TABLET_LANGUAGE_LASTS if chosen != visit.settings.language else 0
+        cookies.append(visit.plain_cookie(LANGUAGE, chosen if lasts else "", lasts))
+    shown = _panel(visit, answer, reload=answer.what in ("large", "language", "done"))
+    shown.cookies += cookies
+    return shown
 
 
 @action("/kiosk/zurueck", Audience.KIOSK)
@@ -82,6 +103,21 @@ def take_along(visit: Visit) -> Page:
     return _panel(visit, answer)
 
 
+@action("/kiosk/verlaengern", Audience.KIOSK)
+def renew(visit: Visit) -> Page:
+    """Whoever stands here keeps their own book for longer."""
+    form = visit.read(CopyForm)
+    number, age = _number(visit), _age(visit)
+    answer = actions.renew(visit.db, _device(visit), form.copy, form.loan, visit.now, visit.today, number, age)
+    return _panel(visit, answer)
+
+
+@action("/kiosk/rueckgaengig", Audience.KIOSK)
+def undo(visit: Visit) -> Page:
+    """The last thing done never was."""
+    return _panel(visit, actions.undo(visit.db, _device(visit), visit.now, visit.today, _number(visit)))
+
+
 @action("/kiosk/weiter", Audience.KIOSK)
 def stay(visit: Visit) -> Page:
     """Somebody touched the screen: their time starts anew."""
@@ -95,7 +131,7 @@ def end(visit: Visit) -> Page:
     if answer is None:
         use_language(visit.settings.language)
     shown = _panel(visit, answer)
-    shown.cookies.append(visit.plain_cookie(LANGUAGE, "", 0))
+    shown.cookies += [visit.plain_cookie(LANGUAGE, "", 0), visit.plain_cookie(LARGE, "", 0)]
     return shown
 
 
@@ -115,8 +151,11 @@ def _age(visit: Visit) -> timedelta:
     return age_of(visit.field("alter"))
 
 
-def _panel(visit: Visit, answer: Answer | None) -> Page:
-    """The answer with whoever stands here; for htmx and scan.js only this part of the page."""
+def _panel(visit: Visit, answer: Answer | None, reload: bool = False) -> Page:
+    """The answer with whoever stands here; for htmx and scan.js only this part of the page.
+
+    With `reload` that is not enough: the whole page is another one now.
+    """
     device = queries.device(visit.db, _device(visit))
     here = queries.here(visit.db, device, visit.now)
     return visit.page(
@@ -125,6 +164,11 @@ def _panel(visit: Visit, answer: Answer | None) -> Page:
         result=said(answer, here is not None) if answer else None,
         session=here,
         question=queries.question(visit.db, device, visit.now),
+        undo_seconds=queries.seconds_to_undo(device, visit.now),
+        basket_seconds=queries.seconds_of_basket(device, visit.now),
+        only_returns=device.only_returns,
+        is_large=bool(visit.request.cookies.get(LARGE)),
+        reload=reload,
         newest=[] if visit.wants_fragment else recent(visit.db, SPINES),
         number=new_token(),
         foreign=language.get() != visit.settings.language,
@@ -183,6 +227,32 @@ def rename(visit: Visit, device_id: FromPath[int]) -> Redirect:
     return visit.redirect("/verwaltung/tablets", _("Das Tablet heißt jetzt „{name}“.", name=device.name))
 
 
+@action("/verwaltung/tablets/{device_id:int}/rueckgabe", Audience.LIBRARIANS, again=_tablets_again)
+def only_returns(visit: Visit, device_id: FromPath[int]) -> Redirect:
+    """A place for returns alone, or an ordinary tablet again."""
+    device = actions.set_only_returns(visit.db, device_id, bool(visit.field("an")))
+    said = (
+        _("Bei „{name}“ wird jetzt nur zurückgegeben.")
+        if device.only_returns
+        else _("„{name}“ ist wieder für alles da.")
+    )
+    return visit.redirect("/verwaltung/tablets", said.replace("{name}", device.name))
+
+
+@page("/verwaltung/tablets/befehle", Audience.LIBRARIANS)
+def command_cards(visit: Visit) -> File:
+    """Cards that tell the tablet what to do, as PDF."""
+    names = {
+        "undo": _("Rückgängig"),
+        "done": _("Fertig"),
+        "language": _("Deutsch · English"),
+        "large": _("Große Schrift"),
+    }
+    cards = [CardText(command_code(name), text) for name, text in names.items()]
+    pdf = member_cards(cards, library=visit.library.name if visit.library else "")
+    return File(pdf, "application/pdf", _("Befehlskarten") + ".pdf")
+
+
 @action("/verwaltung/tablets/{device_id:int}/sperren", Audience.LIBRARIANS, again=_tablets_again)
 def revoke(visit: Visit, device_id: FromPath[int]) -> Redirect:
     """The device is an ordinary browser again, at once."""
@@ -199,7 +269,11 @@ handlers = [
     end,
     enrol_page,
     enrol,
+    renew,
+    undo,
     tablets,
     rename,
+    only_returns,
+    command_cards,
     revoke,
 ]

@@ -15,9 +15,9 @@ from bibliothek.copies.queries import UnknownShelf, copies_on, count_copies_on, 
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
 from bibliothek.kiosk.models import Device, GivenAnswer
-from bibliothek.kiosk.rules import LATEST, MOST_ROWS, Answer, LastScan, Moment, Row
-from bibliothek.lending.models import Borrower, Loan
-from bibliothek.lending.queries import AtDesk, at_desk_by_loan, availability
+from bibliothek.kiosk.rules import LATEST, MOST_ROWS, UNDO_LASTS, Answer, Basket, Done, LastScan, Moment, Row
+from bibliothek.lending.models import Borrower, Hold, Loan
+from bibliothek.lending.queries import AtDesk, at_desk_by_loan, availability, copies_at_desk
 from bibliothek.members.models import Member
 from bibliothek.members.rules import DOUBLE_PRESS
 from bibliothek.problems import NotFound
@@ -33,10 +33,11 @@ class NoSuchTablet(NotFound):
 
 
 class Here(msgspec.Struct, frozen=True):
-    """Who stands before the tablet: shown for seconds only. `seconds` are left of their session."""
+    """Who stands before the tablet, shown for seconds only: `ready` books are kept for them, `seconds` are left of their time."""
 
     name: str
     loans: int
+    ready: int
     seconds: int
 
 
@@ -115,6 +116,10 @@ _NAME_AND_LOANS = select(
     .select_from(Borrower)
     .where(Borrower.member_id == bindparam("id"), Borrower.forget_at.is_(None))
     .scalar_subquery(),
+    select(func.count())
+    .select_from(Hold)
+    .where(Hold.member_id == bindparam("id"), Hold.copy_id.is_not(None))
+    .scalar_subquery(),
 ).where(Member.id == bindparam("id"))
 
 
@@ -122,7 +127,7 @@ def here(db: Session, device: Device, now: datetime) -> Here | None:
     """Who stands before the tablet now."""
     member_id = member_here(device, now)
     row = db.connection().execute(_NAME_AND_LOANS, {"id": member_id}).first() if member_id else None
-    return Here(row[0], row[1], _seconds_until(device.member_until, now)) if row else None
+    return Here(row[0], row[1], row[2], _seconds_until(device.member_until, now)) if row else None
 
 
 def question(db: Session, device: Device, now: datetime) -> Question | None:
@@ -131,11 +136,45 @@ def question(db: Session, device: Device, now: datetime) -> Question | None:
     return Question(asked, _seconds_until(device.asked_until, now)) if asked else None
 
 
-def lock_asked(db: Session, devices: Sequence[Device], code: str | None = None) -> None:
-    """Lock the copies about which these tablets ask, and the one with this code."""
+def lock_asked(db: Session, devices: Sequence[Device], codes: Sequence[str] = ()) -> None:
+    """Lock the copies about which these tablets ask, and those with these codes."""
     asked = [device.asked_loan_id for device in devices if device.asked_loan_id is not None]
     which = Copy.id.in_(select(Loan.copy_id).where(Loan.id.in_(asked)))
-    lock_copies(db, which if code is None else which | (Copy.code == code))
+    lock_copies(db, which | Copy.code.in_(codes) if codes else which)
+
+
+def lock_loans(db: Session, loan_ids: Sequence[int]) -> None:
+    """Lock the copies of these loans."""
+    lock_copies(db, Copy.id.in_(select(Loan.copy_id).where(Loan.id.in_(loan_ids))))
+
+
+def basket(device: Device, at: datetime) -> Basket | None:
+    """What was scanned before a card and still waits for one at that moment."""
+    found = msgspec.json.decode(device.basket, type=Basket) if device.basket else None
+    return found if found and found.until > at else None
+
+
+def copies_in(db: Session, basket: Basket | None) -> list[AtDesk]:
+    """The copies in a basket, those that are still there."""
+    return copies_at_desk(db, basket.codes) if basket else []
+
+
+def done(device: Device, now: datetime) -> Done | None:
+    """What was done last, while it can be undone."""
+    found = msgspec.json.decode(device.done, type=Done) if device.done else None
+    return found if found and now < found.at + UNDO_LASTS else None
+
+
+def seconds_to_undo(device: Device, now: datetime) -> int:
+    """How long what was done last can still be undone, 0 for no more."""
+    found = done(device, now)
+    return _seconds_until(found.at + UNDO_LASTS, now) if found else 0
+
+
+def seconds_of_basket(device: Device, now: datetime) -> int:
+    """How long the basket still waits for a card, 0 when there is none."""
+    found = basket(device, now)
+    return _seconds_until(found.until, now) if found else 0
 
 
 def last_scan(device: Device) -> LastScan | None:
@@ -164,7 +203,8 @@ def left_behind(db: Session, now: datetime) -> Sequence[Device]:
     knows_somebody = Device.member_id.is_not(None) | Device.last_scan.is_not(None)
     is_left = knows_somebody & (until.is_(None) | (until <= now - LATEST))
     asks_nobody = (Device.asked_until < now) & (until.is_(None) | (until < now))
-    return db.scalars(select(Device).where(is_left | asks_nobody).with_for_update(skip_locked=True)).all()
+    remembers = (Device.done.is_not(None) | Device.basket.is_not(None)) & (until.is_(None) | (until < now))
+    return db.scalars(select(Device).where(is_left | asks_nobody | remembers).with_for_update(skip_locked=True)).all()
 
 
 def is_over(device: Device, now: datetime) -> bool:

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from bibliothek import codes
+from bibliothek.lending.rules import Note, Refusal
 
 # Somebody's card counts for this long after their last scan: details for 10 s, then a countdown of 20 s.
 SESSION_LASTS = timedelta(seconds=30)
@@ -18,6 +19,13 @@ ANSWERS_KEPT = timedelta(days=1)
 SAME_SCAN = timedelta(seconds=3)
 # Nobody touches the screen for this long: the book that is on loan to somebody else was brought back.
 QUESTION_LASTS = timedelta(seconds=10)
+# Copies scanned before a card wait so long for it, counted from the last one.
+BASKET_LASTS = timedelta(seconds=20)
+MOST_IN_BASKET = 30
+# What came back is not taken for a wish to borrow it: somebody scans their pile twice.
+JUST_RETURNED = timedelta(minutes=5)
+# The last thing done can be undone so long.
+UNDO_LASTS = timedelta(seconds=30)
 # Titles of a shelf or an ISBN that fit on the screen.
 MOST_ROWS = 6
 
@@ -67,6 +75,34 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     shelf: str | None = None
     isbn: str | None = None
     settled: str | None = None
+    # Sentences about a loan that was recorded although something spoke against it (lending.rules.Note).
+    notes: tuple[Note, ...] = ()
+    # Until when a copy that came back is kept for somebody; the state of a copy that does not go back to its shelf.
+    kept_until: date | None = None
+    state: str = ""
+    # What renewing one's own loan would lead to, or why it is refused, with how often it may be done at all.
+    renewed_until: date | None = None
+    refusal: Refusal | None = None
+    times: int = 0
+
+
+class Basket(msgspec.Struct, frozen=True):
+    """Codes of copies scanned before a card, which borrows all of them until then."""
+
+    codes: tuple[str, ...]
+    until: datetime
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The last thing done: `lent` are loans that began, each with the hold that it fulfilled; `returned` loans that ended;
+    `renewed` loans with the date that they got."""
+
+    at: datetime
+    lent: tuple[tuple[int, int | None], ...] = ()
+    returned: tuple[int, ...] = ()
+    renewed: tuple[tuple[int, date], ...] = ()
+    taken_over: bool = False
+    titles: tuple[Row, ...] = ()
 
 
 class MemberId(msgspec.Struct, frozen=True):

@@ -9,9 +9,18 @@ import msgspec
 from bibliothek.catalogue.wording import short_title
 from bibliothek.i18n import _, ngettext
 from bibliothek.kiosk.rules import Answer, Row
+from bibliothek.lending.wording import note_sentences, why_not_renew
 
 # Green: done. Amber: look, nothing is done yet. Red: not understood, nothing is done.
-RESULT = {"lent": "ok", "returned": "ok", "card": "ok", "unknown": "stop", "misread": "stop", "withdrawn": "stop"}
+RESULT = {
+    "lent": "ok",
+    "renewed": "ok",
+    "returned": "ok",
+    "card": "ok",
+    "unknown": "stop",
+    "misread": "stop",
+    "withdrawn": "stop",
+}
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -30,10 +39,11 @@ class Said(msgspec.Struct, frozen=True):
 
 def said(answer: Answer, someone_here: bool) -> Said:
     """`answer` in the language of the moment; `someone_here` says whether anybody's card counts now."""
-    is_list = answer.kind == "shelf" or len(answer.rows) > 1
-    notes = (_("„{title}“ ist zurückgegeben.", title=short_title(answer.settled)),) if answer.settled else ()
+    is_list = answer.kind in ("shelf", "basket") or len(answer.rows) > 1
+    settled = (_("„{title}“ ist zurückgegeben.", title=short_title(answer.settled)),) if answer.settled else ()
+    notes = (*settled, *note_sentences(answer.notes))
     return Said(
-        result="look" if _card_came_late(answer, someone_here) else RESULT.get(answer.kind, "look"),
+        result="look" if _card_came_late(answer, someone_here) else _result(answer),
         kind=answer.kind,
         word=_word(answer),
         text=_too_late(answer) if _card_came_late(answer, someone_here) else _text(answer),
@@ -43,6 +53,12 @@ def said(answer: Answer, someone_here: bool) -> Said:
         notes=notes,
         answer=answer,
     )
+
+
+def _result(answer: Answer) -> str:
+    if answer.kind == "command":
+        return "look" if answer.what in ("nothing_to_undo", "only_returns") else "ok"
+    return RESULT.get(answer.kind, "look")
 
 
 def _card_came_late(answer: Answer, someone_here: bool) -> bool:
@@ -60,11 +76,17 @@ def _word(answer: Answer) -> str:
         case "lent":
             return _("Ausgeliehen")
         case "returned":
-            return _("Zurückgegeben")
+            return _("Ins Abholfach") if answer.kept_until else _("Zurückgegeben")
         case "card":
             return _("Karte erkannt")
         case "copy":
-            return _("Ausgeliehen") if answer.loan_id else _("Erst die Karte")
+            return _("Ausgeliehen") if answer.loan_id else _("Schon zurück") if answer.what else _("Erst die Karte")
+        case "basket":
+            return _("Jetzt die Karte")
+        case "renewed":
+            return _("Verlängert")
+        case "command":
+            return _command_word(answer.what)
         case "own":
             return _("Schon deins")
         case "other":
@@ -84,10 +106,36 @@ def _word(answer: Answer) -> str:
     return _("Unbekannt")
 
 
+def _command_word(what: str) -> str:
+    return {
+        "undone": _("Zurückgenommen"),
+        "nothing_to_undo": _("Nichts zurückzunehmen"),
+        "done": _("Fertig"),
+        "language": _("Sprache gewechselt"),
+        "large": _("Schriftgröße gewechselt"),
+        "only_returns": _("Nur Rückgabe"),
+    }[what]
+
+
+def _command_text(what: str) -> str | None:
+    match what:
+        case "undone":
+            return _("Alles ist wieder so wie vorher.")
+        case "nothing_to_undo":
+            return _("Zurücknehmen geht 30 Sekunden lang, und nur das Letzte, was hier geschehen ist.")
+        case "only_returns":
+            return _("Hier gibst du Bücher nur zurück. Zum Ausleihen nimm das andere Tablet oder dein Handy.")
+    return None
+
+
 def _text(answer: Answer) -> str | None:
     match answer.kind:
-        case "lent":
+        case "lent" | "renewed":
             return None
+        case "basket":
+            return _("Scanne deine Karte, dann gehören sie dir. Oder erst noch mehr Bücher.")
+        case "command":
+            return _command_text(answer.what)
         case "returned":
             return _thanks(answer)
         case "card":
@@ -95,7 +143,7 @@ def _text(answer: Answer) -> str | None:
         case "copy":
             return _copy(answer)
         case "own":
-            return _("Es ist schon für dich eingetragen, nichts ist geändert.")
+            return _own(answer)
         case "other":
             return _("Es ist noch für jemand anderen eingetragen. Bringst du es zurück, oder nimmst du es mit?")
         case "expired":
@@ -116,7 +164,18 @@ def _text(answer: Answer) -> str | None:
     return _unknown(answer)
 
 
+def _own(answer: Answer) -> str:
+    if answer.refusal and answer.due_on:
+        said = why_not_renew(answer.refusal, answer.due_on, answer.times)
+        return _("Es ist schon für dich eingetragen.") + " " + said
+    return _("Es ist schon für dich eingetragen, nichts ist geändert.")
+
+
 def _copy(answer: Answer) -> str:
+    if answer.what and answer.kept_until:
+        return _("Es ist zurück und wird für jemanden aufgehoben. Leg es bitte ins Abholfach.")
+    if answer.what:
+        return _("Dieses Buch ist zurück. Zum Ausleihen scanne erst deine Karte, dann das Buch.")
     if answer.loan_id:
         return _("Dieses Buch ist ausgeliehen. Scanne es, um es zurückzugeben.")
     return _("Dieses Buch ist da. Zum Ausleihen scanne deine Karte, dann das Buch.")
@@ -138,6 +197,10 @@ def _available(row: Row) -> str:
 
 
 def _thanks(answer: Answer) -> str:
+    if answer.kept_until:
+        return _("Danke! Jemand wartet auf dieses Buch. Leg es bitte ins Abholfach.")
+    if answer.state:
+        return _("Danke! Leg es bitte der Betreuung hin, nicht ins Regal.")
     if answer.shelf:
         return _("Danke! Stell es bitte in Regal {shelf}.", shelf=answer.shelf)
     return _("Danke! Stell es bitte ins Regal.")

@@ -277,16 +277,24 @@ def _see(db: Session, desk: Row[*tuple[Any, ...]], now: datetime, is_lent: bool 
     db.connection().execute(*((_SEEN_AS, values | {"as": "active"}) if becomes_active else (_SEEN, values)))
 
 
-def take_over(db: Session, copy: HasId, member: HasId, now: datetime, today: date, loan_id: int) -> Lent:
+def take_over(
+    db: Session,
+    copy: HasId,
+    member: HasId,
+    now: datetime,
+    today: date,
+    loan_id: int,
+    undo_within: timedelta | None = None,
+) -> Lent:
     """Lend `copy` to the member who holds it in their hands: the loan `loan_id` of whoever had it before ends as if they had
-    returned it, and they are told.
+    returned it, and they are told. `undo_within` as of `give_back`.
 
     Raises CopyOnLoan when a third person has got it since, CopyWithdrawn.
     """
     desk = _desk(db.connection(), copy.id)
     if desk.loan_id == loan_id and desk.member_id != member.id:
         notices.tell(db, desk.member_id, "taken_over", None, now)
-        _close(db, desk, now)
+        _close(db, desk, now, undo_within)
     return lend(db, copy, member, now, today)
 
 
@@ -388,10 +396,13 @@ def renew(db: Session, loan_id: int, now: datetime, today: date, member_id: int 
     return Renewed(loan_id, until, policy.renewals - times - 1)
 
 
-def may_renew(db: Session, loan_id: int, today: date) -> tuple[date, rules.Refusal | None]:
-    """The date that a loan would get by renewing it `today`, and why it would be refused. Raises NoSuchLoan."""
-    _policy, _times, until, why = _renewal(db, _desk_of(db, loan_id, lock=False), today)
-    return until, why
+def may_renew(db: Session, loan_id: int, today: date) -> tuple[date, rules.Refusal | None, int]:
+    """The date that a loan would get by renewing it `today`, why it would be refused, and how often it may be renewed at all.
+
+    Raises NoSuchLoan.
+    """
+    policy, _times, until, why = _renewal(db, _desk_of(db, loan_id, lock=False), today)
+    return until, why, policy.renewals
 
 
 def _renewal(
@@ -454,6 +465,16 @@ def undo_return(db: Session, loan_id: int, now: datetime) -> OpenLoan:
     db.execute(update(Borrower).where(Borrower.loan_id == loan_id).values(forget_at=None))
     db.execute(insert(CopyEvent).values(copy_id=desk.copy_id, kind="undone", at=now))
     return OpenLoan(loan_id, found.copy_id, found.due_on)
+
+
+def undo_take_over(db: Session, lent: int, returned: int, now: datetime, today: date) -> None:
+    """Both loans are as they were before `take_over`. Raises TooLateToUndo."""
+    borrower = db.scalar(select(Borrower.member_id).where(Borrower.loan_id == returned, Borrower.forget_at > now))
+    if borrower is None:
+        raise TooLateToUndo
+    undo_loan(db, lent, now, today)
+    undo_return(db, returned, now)
+    notices.untell(db, borrower, "taken_over", None)
 
 
 def undo_renewal(db: Session, loan_id: int, renewed_until: date) -> date:

@@ -100,6 +100,11 @@ def at_desk(db: Session, text: str) -> AtDesk:
     return AtDesk(*row)
 
 
+def copies_at_desk(db: Session, codes: Sequence[str]) -> list[AtDesk]:
+    """The copies with these codes, those that there are."""
+    return [AtDesk(*row) for row in db.execute(_AT_DESK.where(Copy.code.in_(codes)))]
+
+
 def at_desk_by_loan(db: Session, loan_id: int) -> AtDesk | None:
     """The copy of this loan, while it is open."""
     row = db.connection().execute(_BY_LOAN, {"loan_id": loan_id}).first()

@@ -70,7 +70,7 @@ def notice_sentence(kind: str, day: date | None) -> str:
     on = format_date(day) if day else ""
     match kind:
         case "hold_ready":
-            return _("Ein Buch, auf das du gewartet hast, liegt bis zum {date} für dich bereit.", date=on)
+            return _("Ein Buch, auf das du gewartet hast, liegt für dich bereit, und zwar bis zum {date}.", date=on)
         case "hold_expired":
             return _("Ein Buch, das für dich bereitlag, hast du nicht abgeholt. Deine Vormerkung ist beendet.")
         case "hold_moved":

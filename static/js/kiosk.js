@@ -11,6 +11,7 @@
   const keys = document.getElementById("keys");
   const SESSION_MS = 30000;
   const COUNTDOWN_MS = 20000;
+  const DETAILS_MS = 10000;
   const END = "/kiosk/fertig";
   const STAY = "/kiosk/weiter";
   // A language that a guest chose goes when nobody does anything for so long.
@@ -52,6 +53,10 @@
       return;
     }
     result.innerHTML = html;
+    if (result.querySelector("[data-reload]") && !line.length) {
+      location.reload();
+      return;
+    }
     window.scrollTo(0, 0);
     input.focus({ preventScroll: true });
     watch(item.sent);
@@ -63,6 +68,13 @@
     timers = [];
     const session = result.querySelector("[data-session]");
     const question = result.querySelector("[data-question]");
+    const undo = result.querySelector("[data-undo]");
+    const basket = result.querySelector("[data-basket]");
+    if (undo) countDownUndo(undo, since + undo.dataset.undo * 1000);
+    if (basket && !session) {
+      at(since + basket.dataset.basket * 1000, showNobody);
+      return;
+    }
     if (question) {
       const end = since + question.dataset.question * 1000;
       at(end, returnByItself);
@@ -70,7 +82,7 @@
     }
     if (session) {
       const end = since + session.dataset.session * 1000;
-      at(end - COUNTDOWN_MS, hideDetails);
+      at(Math.min(end - COUNTDOWN_MS, since + DETAILS_MS), hideDetails);
       at(end, end_);
     } else if (result.querySelector("[data-result]") && !question) {
       at(Date.now() + ANSWER_MS, showNobody);
@@ -81,6 +93,13 @@
     const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
     for (const element of result.querySelectorAll("[data-left]")) element.textContent = left;
     if (left) at(end - (left - 1) * 1000, () => countDown(end));
+  }
+
+  function countDownUndo(form, end) {
+    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    for (const element of form.querySelectorAll("[data-undo-left]")) element.textContent = left;
+    if (left) at(end - (left - 1) * 1000, () => countDownUndo(form, end));
+    else form.remove();
   }
 
   function at(moment, act) {

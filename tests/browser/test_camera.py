@@ -128,7 +128,7 @@ def test_a_label_is_read_however_a_book_is_held(
     some_read(page)
     page.wait_for_timeout(500)
     assert reads(page) == [code]
-    expect(page.locator("[data-result]")).to_have_attribute("data-kind", "copy")
+    expect(page.locator("[data-result]")).to_have_attribute("data-kind", "basket")
 
 
 def test_book_after_book_gets_onto_the_pile_and_none_twice(

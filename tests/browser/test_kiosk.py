@@ -262,7 +262,7 @@ def test_fertig_ends_the_session_and_the_back_button_shows_nobody(tablet: Tablet
     expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
     assert NAME not in tablet.page.content()
     tablet.scan(tablet.copies[0])
-    tablet.expect("copy")
+    tablet.expect("basket")
 
 
 def ask_about_somebody_elses_book(tablet: Tablet) -> None:

@@ -152,7 +152,7 @@ def test_a_card_that_arrives_late_asks_for_the_card_again(tablet: Tablet) -> Non
     card = late(tablet, tablet.cards[0], 45)
     assert (card.result, card.kind) == ("look", "card")
     assert "Scanne deine Karte noch einmal." in card.text
-    assert tablet.scan(tablet.copies[0]).kind == "copy"
+    assert tablet.scan(tablet.copies[0]).kind == "basket"
 
 
 @pytest.mark.parametrize("on_loan", [False, True])
@@ -181,14 +181,14 @@ def test_a_return_scanned_without_a_card_is_done_however_late_it_arrives(tablet:
 def test_after_fertig_nothing_late_counts_for_whoever_was_here(tablet: Tablet) -> None:
     tablet.scan(tablet.cards[0])
     tablet.press("/kiosk/fertig")
-    assert late(tablet, tablet.copies[0], 1).kind == "copy"
+    assert late(tablet, tablet.copies[0], 1).kind == "basket"
     assert tablet.open_loans() == []
 
 
 def test_a_book_scanned_just_now_is_not_lent_to_whoever_was_here_a_minute_ago(tablet: Tablet) -> None:
     tablet.scan(tablet.cards[0])
     pass_with_rounds(tablet, seconds=60)
-    assert tablet.scan(tablet.copies[0]).kind == "copy"
+    assert tablet.scan(tablet.copies[0]).kind == "basket"
 
 
 def test_a_touch_that_arrives_late_keeps_the_session(tablet: Tablet) -> None:

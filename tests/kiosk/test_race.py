@@ -130,7 +130,7 @@ def test_whoever_is_erased_is_at_no_tablet(both: Library, librarian: Member) -> 
     with both.database.writing() as db:
         device = db.get_one(Device, 1)
         assert (device.member_id, device.member_until, device.last_scan) == (None, None, None)
-        assert actions.scan(db, 1, copy, "", LATER, make.TODAY).kind == "copy"
+        assert actions.scan(db, 1, copy, "", LATER, make.TODAY).kind == "basket"
 
 
 def test_somebody_who_could_not_be_erased_is_still_at_the_tablet(both: Library, librarian: Member) -> None:

@@ -69,7 +69,7 @@ def test_a_session_ends_thirty_seconds_after_the_last_scan(tablet: Tablet) -> No
     assert tablet.scan(tablet.copies[1]).kind == "lent"
     tablet.wait(31)
     answer = tablet.scan(tablet.copies[2])
-    assert answer.kind == "copy"
+    assert answer.kind == "basket"
     assert NAMES[0] not in answer.html
     assert len(tablet.open_loans()) == 2
 
@@ -79,7 +79,7 @@ def test_an_unknown_card_ends_the_session_before_it(tablet: Tablet) -> None:
     answer = tablet.scan(new_code(Kind.CARD))
     assert (answer.result, answer.kind) == ("stop", "unknown")
     assert "Karte" in answer.text
-    assert tablet.scan(tablet.copies[0]).kind == "copy"
+    assert tablet.scan(tablet.copies[0]).kind == "basket"
 
 
 @pytest.mark.parametrize("lost", [None, 0, 5, 28])
@@ -93,7 +93,7 @@ def test_a_misread_card_ends_the_session_before_it(tablet: Tablet, lost: int | N
     assert "Scanne sie noch einmal" in answer.text
     assert "Gerade gilt keine Karte mehr" in answer.text
     assert "Etikett" not in answer.text
-    assert tablet.scan(tablet.copies[0]).kind == "copy"
+    assert tablet.scan(tablet.copies[0]).kind == "basket"
     assert tablet.open_loans() == []
 
 
@@ -124,9 +124,11 @@ def test_one_scan_brings_back(tablet: Tablet) -> None:
     assert tablet.open_loans() == []
 
 
-def test_bringing_back_cuts_the_link_to_the_borrower(tablet: Tablet) -> None:
+def test_bringing_back_cuts_the_link_to_the_borrower_once_it_cannot_be_undone(tablet: Tablet) -> None:
     borrow(tablet)
     tablet.scan(tablet.copies[0])
+    tablet.wait(30)
+    tablet.forget_what_is_over()
     with tablet.library.database.reading() as db:
         assert db.scalars(select(Borrower)).all() == []
         assert db.scalars(select(Loan)).one().returned_at is not None
@@ -144,9 +146,9 @@ def test_who_had_it_is_never_said(tablet: Tablet) -> None:
     assert NAMES[0] not in other.html
 
 
-def test_a_copy_that_is_here_is_shown_and_nothing_done(tablet: Tablet) -> None:
+def test_a_copy_that_is_here_waits_for_a_card_and_nothing_is_done(tablet: Tablet) -> None:
     answer = tablet.scan(tablet.copies[0])
-    assert (answer.result, answer.kind) == ("look", "copy")
+    assert (answer.result, answer.kind) == ("look", "basket")
     assert "Karte" in answer.text
     assert tablet.open_loans() == []
 
@@ -430,7 +432,7 @@ def test_a_touch_brings_no_ended_session_back(tablet: Tablet) -> None:
     tablet.wait(31)
     answer = tablet.press("/kiosk/weiter")
     assert NAMES[0] not in answer.html
-    assert tablet.scan(tablet.copies[0]).kind == "copy"
+    assert tablet.scan(tablet.copies[0]).kind == "basket"
 
 
 def test_sessions_left_behind_are_forgotten_at_night(tablet: Tablet) -> None:
@@ -448,4 +450,4 @@ def test_a_member_who_was_erased_is_not_here(tablet: Tablet) -> None:
     tablet.scan(tablet.cards[0])
     with tablet.library.database.writing() as db:
         remove_member(db, 2, tablet.library.clock())
-    assert tablet.scan(tablet.copies[0]).kind == "copy"
+    assert tablet.scan(tablet.copies[0]).kind == "basket"

@@ -1,4 +1,4 @@
-"""Devices that wait to become tablets."""
+"""Devices that wait to become tablets, and tablets that are for returns alone."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,4 +24,5 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name=op.f("uq_pairing_token_hash")),
         sa.UniqueConstraint("code_hash", name=op.f("uq_pairing_code_hash")),
     )
+    op.execute("ALTER TABLE device ADD COLUMN only_returns BOOLEAN NOT NULL DEFAULT false")
     op.create_index(op.f("ix_pairing_expires_at"), "pairing", ["expires_at"])

@@ -1,0 +1,275 @@
+"""Books before the card: a basket. And what can be undone at the tablet, by button and by command card."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from bibliothek.codes import COMMANDS, command_code, read
+from bibliothek.copies.models import Copy
+from bibliothek.kiosk.models import Device
+from bibliothek.lending import holds
+from bibliothek.lending.models import Flag, Loan, Notice
+from bibliothek.library.models import Library as Settings
+from tests import make
+from tests.client import text_of
+from tests.kiosk.conftest import NAMES, Tablet
+
+UNDO = command_code("undo")
+
+
+def test_books_first_and_then_the_card(tablet: Tablet) -> None:
+    first = tablet.scan(tablet.copies[0])
+    assert (first.result, first.kind) == ("look", "basket")
+    tablet.wait(19)
+    second = tablet.scan(tablet.copies[1])
+    assert second.kind == "basket"
+    assert all(f"Buch Nummer {n}" in second.text for n in (0, 1))
+    assert tablet.open_loans() == []
+    tablet.wait(19)
+    lent = tablet.scan(tablet.cards[0])
+    assert (lent.result, lent.kind) == ("ok", "lent")
+    assert all(f"Buch Nummer {n}" in lent.text for n in (0, 1))
+    assert sorted(tablet.open_loans()) == sorted([(tablet.copies[0], 2), (tablet.copies[1], 2)])
+
+
+def test_a_basket_waits_twenty_seconds(tablet: Tablet) -> None:
+    tablet.scan(tablet.copies[0])
+    tablet.wait(20)
+    assert tablet.scan(tablet.cards[0]).kind == "card"
+    assert tablet.open_loans() == []
+
+
+def test_a_basket_is_lent_once(tablet: Tablet) -> None:
+    tablet.scan(tablet.copies[0])
+    tablet.scan(tablet.cards[0])
+    assert tablet.scan(tablet.cards[1]).kind == "card"
+    assert tablet.open_loans() == [(tablet.copies[0], 2)]
+
+
+def test_what_came_back_just_now_never_enters_a_basket(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.copies[0])
+    tablet.wait(60)
+    again = tablet.scan(tablet.copies[0])
+    assert (again.kind, "Schon zurück" in again.text) == ("copy", True)
+    assert tablet.scan(tablet.cards[1]).kind == "card"
+    assert tablet.open_loans() == []
+    tablet.press("/kiosk/fertig")
+    tablet.wait(300)
+    assert tablet.scan(tablet.copies[0]).kind == "basket"
+
+
+def test_fertig_empties_the_basket(tablet: Tablet) -> None:
+    tablet.scan(tablet.copies[0])
+    tablet.scan(command_code("done"))
+    assert tablet.scan(tablet.cards[0]).kind == "card"
+
+
+def test_what_somebody_else_took_from_the_basket_is_left_out(tablet: Tablet) -> None:
+    tablet.scan(tablet.copies[0])
+    tablet.scan(tablet.copies[1])
+    with tablet.library.database.writing() as db:
+        make.loan(db, db.scalars(select(Copy).where(Copy.code == tablet.copies[0])).one())
+    lent = tablet.scan(tablet.cards[0])
+    assert lent.kind == "lent"
+    assert "Buch Nummer 0" not in lent.text
+    assert len(tablet.open_loans()) == 2
+
+
+def borrow(tablet: Tablet, card: int = 0) -> None:
+    tablet.scan(tablet.cards[card])
+    assert tablet.scan(tablet.copies[0]).kind == "lent"
+    tablet.press("/kiosk/fertig")
+
+
+# ---- Undo ----
+
+
+def test_a_loan_is_undone(tablet: Tablet) -> None:
+    tablet.scan(tablet.cards[0])
+    lent = tablet.scan(tablet.copies[0])
+    assert "Rückgängig" in lent.text
+    undone = tablet.press("/kiosk/rueckgaengig")
+    assert (undone.result, "Buch Nummer 0" in undone.text) == ("ok", True)
+    assert tablet.open_loans() == []
+    with tablet.library.database.reading() as db:
+        assert db.scalars(select(Loan.ended_as)).all() == ["undone"]
+
+
+def test_a_whole_basket_is_undone_by_the_card(tablet: Tablet) -> None:
+    tablet.scan(tablet.copies[0])
+    tablet.scan(tablet.copies[1])
+    tablet.scan(tablet.cards[0])
+    assert tablet.scan(UNDO).result == "ok"
+    assert tablet.open_loans() == []
+    assert (tablet.scan(UNDO.lower()).result, tablet.open_loans()) == ("ok", [])  # the same card within three seconds
+    tablet.wait(4)
+    assert "Nichts zurückzunehmen" in tablet.scan(UNDO).text
+
+
+def test_a_return_is_undone_and_says_nothing_about_whose_it_is(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.copies[0])
+    tablet.wait(29)
+    undone = tablet.scan(UNDO)
+    assert undone.result == "ok"
+    assert not any(name in undone.html for name in NAMES)
+    assert tablet.open_loans() == [(tablet.copies[0], 2)]
+
+
+def test_but_not_after_thirty_seconds(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.copies[0])
+    tablet.wait(30)
+    assert tablet.scan(UNDO).result == "look"
+    assert tablet.open_loans() == []
+
+
+def test_taking_along_is_undone(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.cards[1])
+    asked = tablet.scan(tablet.copies[0])
+    fields = tablet.button(asked, "/kiosk/mitnehmen")
+    assert tablet.press("/kiosk/mitnehmen", **fields).kind == "lent"
+    assert tablet.open_loans() == [(tablet.copies[0], 3)]
+    assert tablet.scan(UNDO).result == "ok"
+    assert tablet.open_loans() == [(tablet.copies[0], 2)]
+    with tablet.library.database.reading() as db:
+        assert db.scalars(select(Notice)).all() == []
+
+
+def test_a_late_undo_undoes_nothing_of_somebody_else(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.copies[0])
+    with tablet.library.database.writing() as db:
+        copy = db.scalars(select(Copy).where(Copy.code == tablet.copies[0])).one()
+        make.loan(db, copy, now=tablet.library.clock())
+    assert tablet.scan(UNDO).result == "look"
+    assert len(tablet.open_loans()) == 1
+
+
+# ---- One's own book ----
+
+
+def test_ones_own_book_is_renewed(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.library.clock.pass_time(days=10)
+    tablet.scan(tablet.cards[0])
+    own = tablet.scan(tablet.copies[0])
+    assert (own.result, own.kind) == ("look", "own")
+    fields = tablet.button(own, "/kiosk/verlaengern")
+    renewed = tablet.press("/kiosk/verlaengern", **fields)
+    assert (renewed.result, renewed.kind) == ("ok", "renewed")
+    assert "31. Dez" in renewed.text
+    assert tablet.scan(UNDO).result == "ok"
+    with tablet.library.database.reading() as db:
+        assert db.scalars(select(Loan.due_on)).one() == make.TODAY + timedelta(days=28)
+
+
+def test_or_the_reason_is_said(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.wait(40)
+    tablet.scan(tablet.cards[0])
+    own = tablet.scan(tablet.copies[0])
+    assert "noch nicht nötig" in own.text
+    assert "/kiosk/verlaengern" not in own.html
+
+
+# ---- Holds, notes and states ----
+
+
+def test_what_somebody_waits_for_goes_to_the_pick_up_shelf(tablet: Tablet) -> None:
+    borrow(tablet)
+    wait_for_first(tablet)
+    back = tablet.scan(tablet.copies[0])
+    assert (back.result, back.kind) == ("ok", "returned")
+    assert "Abholfach" in back.text
+    assert not any(name in back.html for name in NAMES)
+    tablet.wait(40)
+    greeted = tablet.scan(tablet.cards[1])
+    assert "1 Buch liegt für dich bereit" in greeted.text
+    assert tablet.scan(tablet.copies[0]).kind == "lent"
+
+
+def test_a_note_is_said_and_a_flag_put_up(tablet: Tablet) -> None:
+    wait_for_first(tablet)
+    tablet.scan(tablet.cards[0])
+    lent = tablet.scan(tablet.copies[0])
+    assert (lent.result, lent.kind) == ("ok", "lent")
+    assert "wartet jemand" in lent.text
+    with tablet.library.database.reading() as db:
+        assert db.scalars(select(Flag.kind)).all() == ["passed_over"]
+
+
+def test_over_the_limit_is_said_of_a_basket_too(tablet: Tablet) -> None:
+    with tablet.library.database.writing() as db:
+        db.execute(update(Settings).values(loan_limit=1))
+    for copy in tablet.copies[:2]:
+        tablet.scan(copy)
+    assert "mehr Bücher, als vorgesehen" in tablet.scan(tablet.cards[0]).text
+    assert len(tablet.open_loans()) == 2
+
+
+def test_any_scan_finds_what_was_missing(tablet: Tablet) -> None:
+    with tablet.library.database.writing() as db:
+        db.execute(update(Copy).values(state="missing"))
+    tablet.scan(tablet.copies[0])
+    with tablet.library.database.reading() as db:
+        copy = db.scalars(select(Copy).where(Copy.code == tablet.copies[0])).one()
+        assert (copy.state, copy.seen_at) == ("active", tablet.library.clock())
+
+
+def test_what_is_in_repair_goes_to_the_librarians(tablet: Tablet) -> None:
+    borrow(tablet)
+    with tablet.library.database.writing() as db:
+        db.execute(update(Copy).values(state="repair"))
+    assert "der Betreuung hin" in tablet.scan(tablet.copies[0]).text
+
+
+def wait_for_first(tablet: Tablet) -> None:
+    with tablet.library.database.writing() as db:
+        copy = db.scalars(select(Copy).where(Copy.code == tablet.copies[0])).one()
+        holds.place(db, copy.title_id, 3, tablet.library.clock(), make.TODAY)
+
+
+# ---- Commands ----
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_read_however_it_is_typed(name: str) -> None:
+    code = command_code(name)
+    assert all(read(text).value == name for text in (code, code.lower(), f" {code} ", f"]Q3{code}"))
+    assert read(code[:-1] + ("0" if code[-1] != "0" else "1")).kind != "command"
+
+
+@pytest.mark.parametrize("word", ["Karla", "Krimi", "KAREN", "Kafka", "K1234"])
+def test_words_with_a_k_are_no_commands(word: str) -> None:
+    assert read(word).kind == "unknown"
+
+
+def test_the_language_card_changes_the_page(tablet: Tablet) -> None:
+    assert "data-reload" in tablet.scan(command_code("language")).html
+    assert "Hier scannen" not in text_of(tablet.client.get("/kiosk").text)
+    tablet.wait(4)
+    tablet.scan(command_code("done"))
+    assert "Hier scannen" in text_of(tablet.client.get("/kiosk").text)
+
+
+def test_the_card_for_large_letters_lasts_for_the_session(tablet: Tablet) -> None:
+    tablet.scan(command_code("large"))
+    assert "kiosk--large" in tablet.client.get("/kiosk").text
+    tablet.press("/kiosk/fertig")
+    assert "kiosk--large" not in tablet.client.get("/kiosk").text
+
+
+def test_a_place_for_returns_takes_no_card(tablet: Tablet) -> None:
+    borrow(tablet)
+    with tablet.library.database.writing() as db:
+        db.execute(update(Device).values(only_returns=True))
+    assert "Nur Rückgabe" in tablet.scan(tablet.cards[0]).text
+    assert tablet.scan(tablet.copies[0]).kind == "returned"
+    assert tablet.scan(tablet.copies[1]).kind == "copy"
+    assert tablet.open_loans() == []
