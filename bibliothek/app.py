@@ -46,6 +46,7 @@ from bibliothek.lending import api as lending_api
 from bibliothek.lending import closures as lending_closures
 from bibliothek.lending import flags as lending_flags
 from bibliothek.lending import holds as lending_holds
+from bibliothek.lending import member_pages, queue_pages, rules_pages
 from bibliothek.lending import notices as lending_notices
 from bibliothek.lending import pages as lending_pages
 from bibliothek.library import pages as library_pages
@@ -196,6 +197,9 @@ def handlers() -> list[Any]:
         *copies_pages.handlers,
         *care_pages.handlers,
         *lending_pages.handlers,
+        *member_pages.handlers,
+        *queue_pages.handlers,
+        *rules_pages.handlers,
         *kiosk_pages.handlers,
         *pairing_pages.handlers,
         *greeting_pages.handlers,

@@ -22,6 +22,7 @@ from bibliothek.codes import holds_card
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import MisreadCode, UnknownShelf, copies_of, shelf_by, withdrawn_of
 from bibliothek.i18n import _
+from bibliothek.lending.own import count_waiting, own_holds
 from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loans_of, on_loan
 from bibliothek.lending.rules import is_overdue
 from bibliothek.members.rules import sort_name
@@ -256,6 +257,8 @@ def title(visit: Visit, title_id: FromPath[int]) -> Answer:
         source=source_word(found.source) if found.source else None,
         origins=_origins(visit, found),
         copies=_shown_copies(visit, copies_of(visit.db, found.id)),
+        own_holds=own_holds(visit.db, visit.asker.member_id, found.id) if visit.asker.member_id else [],
+        waits=count_waiting(visit.db, found.id) if visit.asker.member_id else 0,
         withdrawn=withdrawn_of(visit.db, found.id) if is_cared_for else [],
         merged=merged_into(visit.db, found.id) if is_cared_for else [],
         zone=visit.settings.timezone,

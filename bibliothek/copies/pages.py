@@ -24,6 +24,7 @@ from bibliothek.lending import actions as lending
 from bibliothek.lending import rules as lending_rules
 from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, on_loan
 from bibliothek.lending.terms import terms
+from bibliothek.lending.wording import note_sentences
 from bibliothek.library.queries import library
 from bibliothek.members.queries import MemberRef
 from bibliothek.problems import Invalid
@@ -93,6 +94,7 @@ def _copy_page(visit: Visit, found: AtDesk) -> Page:
         due_on=found.due_on,
         mine=mine,
         can=_what_to_do(found),
+        kept_for_me=found.kept_for is not None and found.kept_for == visit.asker.member_id,
         would_be_due=terms(visit.db).due_on(visit.today),
     )
 
@@ -127,7 +129,26 @@ def borrow(visit: Visit, code: FromPath[str]) -> Redirect:
         lent = lending.lend(visit.db, found, MemberRef(visit.member_id, visit.asker.name), visit.now, visit.today)
     except (lending.CopyOnLoan, lending.CopyWithdrawn) as problem:
         return visit.redirect(way_back, problem.sentence, "stop")
-    return visit.redirect(way_back, _("Ausgeliehen bis zum {date}.", date=format_date(lent.loan.due_on)))
+    return visit.redirect(way_back, _lent(lent))
+
+
+# A copy in somebody's hands is theirs, whoever had it before.
+@action("/c/{code:str}/mitnehmen", Audience.MEMBERS)
+def take_along(visit: Visit, code: FromPath[str]) -> Redirect:
+    """I have it in my hands: the loan of whoever had it before ends, and they are told."""
+    found = at_desk(visit.db, code)
+    way_back = "/c/" + found.code
+    member = MemberRef(visit.member_id, visit.asker.name)
+    try:
+        lent = lending.take_over(visit.db, found, member, visit.now, visit.today, visit.read(ReturnForm).loan)
+    except (lending.CopyOnLoan, lending.CopyWithdrawn) as problem:
+        return visit.redirect(way_back, problem.sentence, "stop")
+    return visit.redirect(way_back, _lent(lent))
+
+
+def _lent(lent: lending.Lent) -> str:
+    until = _("Ausgeliehen bis zum {date}.", date=format_date(lent.loan.due_on))
+    return " ".join([until, *note_sentences(lent.notes)])
 
 
 class ReturnForm(msgspec.Struct):
@@ -143,10 +164,14 @@ def bring_back(visit: Visit, code: FromPath[str]) -> Redirect:
     back = lending.give_back(visit.db, found, visit.now, visit.today, visit.read(ReturnForm).loan)
     if back.already and found.on_loan:
         return visit.redirect("/c/" + found.code, _("Inzwischen hat es jemand anders ausgeliehen."), "look")
-    return visit.redirect("/c/" + found.code, _thanks(found))
+    return visit.redirect("/c/" + found.code, _thanks(found, back))
 
 
-def _thanks(found: AtDesk) -> str:
+def _thanks(found: AtDesk, back: lending.GivenBack) -> str:
+    if back.kept_until:
+        return _("Zurückgegeben, danke! Jemand wartet darauf: Leg es bitte ins Abholfach.")
+    if back.state not in LENDABLE:
+        return _("Zurückgegeben, danke! Leg es bitte der Betreuung hin, nicht ins Regal.")
     if found.shelf:
         return _("Zurückgegeben, danke! Stell es bitte in Regal {shelf}.", shelf=found.shelf)
     return _("Zurückgegeben, danke!")
@@ -236,4 +261,4 @@ def print_labels(visit: Visit) -> File:
     return File(pdf, "application/pdf", "regaletiketten.pdf")
 
 
-handlers = [enter_code, copy, borrow, bring_back, shelves, add_shelf, rename_shelf, print_labels]
+handlers = [enter_code, copy, borrow, take_along, bring_back, shelves, add_shelf, rename_shelf, print_labels]

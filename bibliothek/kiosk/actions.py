@@ -447,26 +447,35 @@ def _renew(db: Session, device: Device, code: str, loan_id: int, moment: Moment,
     try:
         renewed = lending.renew(db, loan_id, moment.now, today, member_id)
     except lending.NotRenewed:
-        return _pressed(db, device, _own(db, copy, today), moment)
+        return _pressed(db, device, _own(db, copy, today), moment, is_about_it=False)
     except lending.NoSuchLoan:
-        return _pressed(db, device, _about(db, "copy", copy), moment)
+        return _pressed(db, device, _about(db, "copy", copy), moment, is_about_it=False)
     answer = _about(db, "renewed", copy, due_on=renewed.due_on)
     _note_done(device, moment.now, renewed=((loan_id, renewed.due_on),), titles=answer.rows)
-    return _pressed(db, device, answer, moment)
+    return _pressed(db, device, answer, moment, is_about_it=False)
 
 
 def undo(db: Session, device_id: int, now: datetime, today: date, number: str = "") -> Answer:
     """The button "rückgängig". `number` as in `scan`."""
     device = queries.device_for_change(db, device_id)
     press = f"{number} undo" if number else ""
-    return _once(db, device, press, now, lambda: _pressed(db, device, _undo(db, device, now, today), Moment(now)))
+    return _once(
+        db,
+        device,
+        press,
+        now,
+        lambda: _pressed(db, device, _undo(db, device, now, today), Moment(now), is_about_it=False),
+    )
 
 
 def stay(db: Session, device_id: int, now: datetime, age: timedelta = JUST_NOW) -> Answer | None:
     """Somebody touched the screen: their session goes on. Returns what was said last, None when nobody is here."""
     device = queries.device_for_change(db, device_id)
     moment = Moment(now, age)
-    if queries.member_here(device, moment.at) is None:
+    basket = queries.basket(device, moment.at)
+    if basket:
+        device.basket = msgspec.json.encode(Basket(basket.codes, moment.at + rules.BASKET_LASTS)).decode()
+    elif queries.member_here(device, moment.at) is None:
         return None
     _go_on(device, moment)
     device.asked_until = now + rules.QUESTION_LASTS if device.asked_loan_id else None
@@ -499,7 +508,9 @@ def forget_sessions(db: Session, now: datetime, today: date) -> None:
             # `member_until` stays: it tells a scan that arrives even later that somebody's card counted.
             device.member_id = device.last_scan = None
         if queries.done(device, now) is None:
-            device.done = device.basket = None
+            device.done = None
+        if queries.basket(device, now) is None:
+            device.basket = None
     db.execute(delete(GivenAnswer).where(GivenAnswer.given_at < now - rules.ANSWERS_KEPT))
     db.flush()
 
@@ -515,9 +526,13 @@ def forget_member(db: Session, member_id: int) -> None:
     db.flush()
 
 
-def _pressed(db: Session, device: Device, answer: Answer, moment: Moment | None) -> Answer:
-    """The answer to a button; touching counts as being here. `moment` is None when nobody touched anything."""
-    device.asked_loan_id = device.asked_until = None
+def _pressed(db: Session, device: Device, answer: Answer, moment: Moment | None, is_about_it: bool = True) -> Answer:
+    """The answer to a button; touching counts as being here. `moment` is None when nobody touched anything.
+
+    A question stays open where the button was about something else.
+    """
+    if is_about_it:
+        device.asked_loan_id = device.asked_until = None
     last = queries.last_scan(device)
     if last:
         # The same book scanned again at once is answered like the button.

@@ -21,7 +21,7 @@ SAME_SCAN = timedelta(seconds=3)
 QUESTION_LASTS = timedelta(seconds=10)
 # Copies scanned before a card wait so long for it, counted from the last one.
 BASKET_LASTS = timedelta(seconds=20)
-MOST_IN_BASKET = 30
+MOST_IN_BASKET = 200
 # What came back is not taken for a wish to borrow it: somebody scans their pile twice.
 JUST_RETURNED = timedelta(minutes=5)
 # The last thing done can be undone so long.

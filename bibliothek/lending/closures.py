@@ -5,7 +5,7 @@ A due date is always an opening day: it is moved forward when it is set, and by 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import delete, insert, literal, select, update
@@ -36,6 +36,11 @@ def set_weekdays(db: Session, weekdays: int, now: datetime, today: date) -> int:
     library_for_change(db).open_weekdays = weekdays
     changed(db)
     return settle_dates(db, now, today)
+
+
+def special_days(db: Session, since: date) -> Sequence[SpecialDay]:
+    """The days from `since` on that are special, in their order."""
+    return db.scalars(select(SpecialDay).where(SpecialDay.day >= since).order_by(SpecialDay.day)).all()
 
 
 def settle_dates(db: Session, now: datetime, today: date) -> int:

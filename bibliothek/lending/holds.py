@@ -26,6 +26,7 @@ from bibliothek.lending import flags, notices
 from bibliothek.lending.models import Borrower, Hold, Loan
 from bibliothek.lending.queries import is_available
 from bibliothek.lending.terms import terms
+from bibliothek.members.models import Member
 from bibliothek.members.queries import NoSuchMember
 from bibliothek.problems import NotFound, Problem
 
@@ -282,6 +283,30 @@ def _pass_on(db: Session, title_id: int, hold: Row[*tuple[Any, ...]], now: datet
 
 
 # ---- Asking ----
+
+
+def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Who waits for what, in the order of titles and of their queues, with title, member's name and the copy set aside. For
+    librarians."""
+    query = (
+        select(
+            Hold.id,
+            Hold.title_id,
+            Title.title,
+            Member.name.label("member"),
+            Hold.placed_at,
+            Hold.copy_id,
+            Copy.code,
+            Hold.ready_at,
+            Hold.ready_until,
+        )
+        .join(Title, Title.id == Hold.title_id)
+        .join(Member, Member.id == Hold.member_id)
+        .outerjoin(Copy, Copy.id == Hold.copy_id)
+        .where(Hold.ended_at.is_(None))
+        .order_by(Title.sort_title, Hold.title_id, Hold.id)
+    )
+    return db.execute(query.limit(limit)).all()
 
 
 def position(db: Session, hold_id: int) -> int:

@@ -26,15 +26,30 @@ def rename(db: Session, name: str, now: datetime) -> Library:
     return library
 
 
-def change_lending(db: Session, loan_days: int, label_sheet: str) -> Library:
-    """How long books are lent from now on, and on which sheet labels are printed. Loans that are open keep their date.
+def choose_sheet(db: Session, label_sheet: str) -> Library:
+    """On which sheet labels are printed: a name of `labels.sheets.SHEETS`, which the caller has looked up."""
+    library = library_for_change(db)
+    library.label_sheet = label_sheet
+    db.flush()
+    return library
 
-    `label_sheet` is a name of `labels.sheets.SHEETS`; the caller has looked it up. Raises Invalid.
-    """
+
+def change_rules(
+    db: Session,
+    *,
+    loan_days: int,
+    renewals: int,
+    renew_from: str,
+    loan_limit: int | None,
+    hold_days: int,
+    takes_guests: bool,
+) -> Library:
+    """How the library lends from now on. Loans that are open keep their date. Raises Invalid."""
     least, most = LOAN_DAYS
     if not least <= loan_days <= most:
         raise Invalid(_("Bücher werden {least} bis {most} Tage verliehen.", least=least, most=most))
     library = library_for_change(db)
-    library.loan_days, library.label_sheet = loan_days, label_sheet
+    library.loan_days, library.renewals, library.renew_from = loan_days, renewals, renew_from
+    library.loan_limit, library.hold_days, library.takes_guests = loan_limit, hold_days, takes_guests
     db.flush()
     return library

@@ -13,6 +13,7 @@ from bibliothek.copies import queries as copies
 from bibliothek.i18n import LANGUAGES, N_, _
 from bibliothek.kiosk import queries as kiosk
 from bibliothek.labels.sheets import SHEETS, sheet_named
+from bibliothek.lending import flags
 from bibliothek.lending import queries as lending
 from bibliothek.lending import rules as lending_rules
 from bibliothek.library import actions, queries, rules
@@ -43,7 +44,6 @@ class SetUpForm(msgspec.Struct):
 
 class SettingsForm(msgspec.Struct):
     name: LibraryName
-    loan_days: Annotated[int, Meta(ge=rules.LOAN_DAYS[0], le=rules.LOAN_DAYS[1])]
     label_sheet: str
 
 
@@ -143,6 +143,7 @@ def _counts(visit: Visit) -> dict[str, int]:
         "overdue": lending.count_open_loans(db, overdue_on=visit.today),
         "unlabelled": copies.count_unlabelled(db),
         "members": member_queries.count_members(db),
+        "flags": flags.count_open(db),
     }
 
 
@@ -181,7 +182,7 @@ def _first_steps(visit: Visit, counts: dict[str, int]) -> list[dict[str, str]]:
 def settings_page(visit: Visit) -> Answer:
     """What librarians decide for the whole library."""
     library = queries.library(visit.db)
-    stored = {"name": library.name, "loan_days": str(library.loan_days), "label_sheet": library.label_sheet}
+    stored = {"name": library.name, "label_sheet": library.label_sheet}
     return visit.page(
         "library/settings.html",
         values=stored | {name: given[-1] for name, given in visit.fields.items()},
@@ -204,7 +205,7 @@ def change_settings(visit: Visit) -> Answer:
         # Looked up even where the form is wrong, so that all errors are said at once.
         sheet = sheet_named(visit.field("label_sheet"))
     errors.refuse()
-    actions.change_lending(visit.db, form.loan_days, sheet.name)
+    actions.choose_sheet(visit.db, sheet.name)
     return visit.redirect("/verwaltung/einstellungen", _("Gespeichert."))
 
 

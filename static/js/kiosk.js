@@ -72,7 +72,9 @@
     const basket = result.querySelector("[data-basket]");
     if (undo) countDownUndo(undo, since + undo.dataset.undo * 1000);
     if (basket && !session) {
-      at(since + basket.dataset.basket * 1000, showNobody);
+      const end = since + basket.dataset.basket * 1000;
+      at(end, showNobody);
+      countDown(end);
       return;
     }
     if (question) {
@@ -163,7 +165,8 @@
   document.addEventListener("click", (event) => {
     const isControl = event.target.closest("a, button, input, label, summary");
     const isAsking = result.querySelector("[data-question]") || !result.querySelector("[data-still]")?.hidden;
-    if (!isControl && isAsking && result.querySelector("[data-session]")) line.add(STAY, {});
+    const isHere = isAsking && result.querySelector("[data-session]");
+    if (!isControl && (isHere || result.querySelector("[data-basket]"))) line.add(STAY, {});
     if (!isControl) input.focus({ preventScroll: true });
   });
 

@@ -17,12 +17,12 @@
   // ---- What a code is ----
 
   const ALPHABET = "0123456789ABCDEFGHJKMNPRSTVWX";
-  const KINDS = { B: ["copy", 7], R: ["shelf", 5], M: ["card", 29] };
+  const KINDS = { B: ["copy", 7], R: ["shelf", 5], M: ["card", 29], K: ["command", 5] };
   // The address on a label, of whatever host: the last `c` counts. A keyboard of another layout types other signs for : and /.
   const IN_ADDRESS = /^.*[^0-9A-Z]C[^0-9A-Z]+([0-9A-Z]+)(?:[^0-9A-Z].*)?$/s;
   const LONGEST = 400;
 
-  // { kind, value } of a code with a right check symbol (codes.py) or digit: "copy", "shelf", "card" or "isbn"; else null.
+  // { kind, value } of a code with a right check symbol (codes.py) or digit: "copy", "shelf", "card", "command" or "isbn"; else null.
   function read(text) {
     if (isIsbn(text)) return { kind: "isbn", value: text };
     const clean = text.slice(-LONGEST).trim().toUpperCase();

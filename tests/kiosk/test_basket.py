@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from bibliothek.codes import COMMANDS, command_code, read
 from bibliothek.copies.models import Copy
+from bibliothek.kiosk import actions
 from bibliothek.kiosk.models import Device
 from bibliothek.lending import holds
 from bibliothek.lending.models import Flag, Loan, Notice
@@ -60,6 +61,34 @@ def test_what_came_back_just_now_never_enters_a_basket(tablet: Tablet) -> None:
     tablet.press("/kiosk/fertig")
     tablet.wait(300)
     assert tablet.scan(tablet.copies[0]).kind == "basket"
+
+
+def test_the_round_of_the_server_leaves_a_basket_alone(tablet: Tablet) -> None:
+    tablet.scan(tablet.copies[0])
+    for seconds, kind in ((19, "lent"), (20, "card")):
+        tablet.scan(tablet.copies[1])
+        tablet.wait(seconds)
+        with tablet.library.database.writing() as db:
+            actions.forget_sessions(db, tablet.library.clock(), make.TODAY)
+        assert tablet.scan(tablet.cards[0]).kind == kind
+        tablet.press("/kiosk/fertig")
+        tablet.press("/kiosk/rueckgaengig")
+
+
+def test_a_touch_gives_the_basket_its_time_again(tablet: Tablet) -> None:
+    tablet.scan(tablet.copies[0])
+    tablet.wait(15)
+    assert tablet.press("/kiosk/weiter").kind == "basket"
+    tablet.wait(15)
+    assert tablet.scan(tablet.cards[0]).kind == "lent"
+
+
+def test_undoing_leaves_a_question_open(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.cards[1])
+    tablet.scan(tablet.copies[1])
+    tablet.scan(tablet.copies[0])
+    assert "data-question" in tablet.press("/kiosk/rueckgaengig").html
 
 
 def test_fertig_empties_the_basket(tablet: Tablet) -> None:

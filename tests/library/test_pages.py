@@ -16,7 +16,7 @@ from tests.conftest import Library
 from tests.make import NOW
 
 SETTINGS = "/verwaltung/einstellungen"
-GOOD = {"name": "Bücherei", "loan_days": "14", "label_sheet": "L7159"}
+GOOD = {"name": "Bücherei", "label_sheet": "L7159"}
 
 
 @pytest.fixture
@@ -77,24 +77,17 @@ def test_the_overview_counts(both: Library, people: dict[str, Member]) -> None:
 def test_settings_are_saved_and_shown(both: Library, people: dict[str, Member]) -> None:
     with both.client() as client:
         client.sign_in(people["librarian"])
-        assert 'value="28"' in client.get(SETTINGS).text
         answer = client.submit(SETTINGS, **GOOD)
     assert "Gespeichert." in answer.text
-    assert 'value="14"' in answer.text
     assert '<option value="L7159" selected>' in answer.text
     with both.database.reading() as db:
         library = queries.library(db)
-        assert (library.name, library.loan_days, library.label_sheet) == ("Bücherei", 14, "L7159")
+        assert (library.name, library.label_sheet) == ("Bücherei", "L7159")
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"loan_days": "0"},
-        {"loan_days": "366"},
-        {"loan_days": "zwei"},
-        {"loan_days": "9" * 40},
-        {"loan_days": ""},
         {"name": ""},
         {"name": "x" * 81},
         {"label_sheet": "X1"},
@@ -114,15 +107,9 @@ def test_what_does_not_fit_is_said_and_nothing_changes(
 def test_all_that_does_not_fit_is_said_at_once(both: Library, people: dict[str, Member]) -> None:
     with both.client() as client:
         client.sign_in(people["admin"])
-        text = text_of(client.submit(SETTINGS, name="", loan_days="zwei", label_sheet="X1").text)
-        assert "3 Felder passen noch nicht" in text
+        text = text_of(client.submit(SETTINGS, name="", label_sheet="X1").text)
+        assert "2 Felder passen noch nicht" in text
         assert "Den Etikettenbogen „X1“ gibt es hier nicht." in text
-
-
-@pytest.mark.parametrize("days", [0, 366, -1])
-def test_the_loan_period_is_1_to_365_days(both: Library, days: int) -> None:
-    with pytest.raises(Invalid), both.database.writing() as db:
-        actions.change_lending(db, days, "L7160")
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 81])

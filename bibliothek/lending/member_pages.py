@@ -1,0 +1,59 @@
+"""What members do about their own loans and holds, on their own phone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar.params import FromPath
+from msgspec import Meta
+
+from bibliothek.db import LARGEST_ID
+from bibliothek.i18n import _, format_date
+from bibliothek.lending import actions, holds
+from bibliothek.members.rules import local_path
+from bibliothek.web.routes import action
+from bibliothek.web.sign_in import Audience
+from bibliothek.web.visit import Redirect, Visit
+
+
+class RenewForm(msgspec.Struct):
+    loan: Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+
+
+@action("/konto/verlaengern", Audience.MEMBERS)
+def renew(visit: Visit) -> Redirect:
+    """Keep one of my books for longer."""
+    try:
+        renewed = actions.renew(visit.db, visit.read(RenewForm).loan, visit.now, visit.today, visit.member_id)
+    except (actions.NotRenewed, actions.NoSuchLoan) as problem:
+        return visit.redirect("/konto", problem.sentence, "look")
+    return visit.redirect("/konto", _("Verlängert bis zum {date}.", date=format_date(renewed.due_on)))
+
+
+@action("/titel/{title_id:int}/vormerken", Audience.MEMBERS)
+def place_hold(visit: Visit, title_id: FromPath[int]) -> Redirect:
+    """Wait for a title; a copy that is here is kept for me."""
+    to = f"/titel/{title_id}"
+    try:
+        placed = holds.place(visit.db, title_id, visit.member_id, visit.now, visit.today)
+    except (holds.OwnLoan, holds.NothingToWaitFor) as problem:
+        return visit.redirect(to, problem.sentence, "look")
+    if placed.ready_until:
+        until = format_date(placed.ready_until)
+        return visit.redirect(to, _("Ein Exemplar wird bis zum {date} für dich aufgehoben.", date=until))
+    return visit.redirect(to, _("Vorgemerkt. Du bist an Stelle {n} und bekommst Bescheid.", n=placed.position))
+
+
+@action("/vormerkungen/{hold_id:int}/beenden", Audience.MEMBERS)
+def leave_queue(visit: Visit, hold_id: FromPath[int]) -> Redirect:
+    """I do not wait any more."""
+    to = local_path(visit.field("zurueck")) or "/konto"
+    try:
+        holds.cancel(visit.db, hold_id, visit.now, visit.today, visit.member_id)
+    except holds.NoSuchHold as problem:
+        return visit.redirect(to, problem.sentence, "look")
+    return visit.redirect(to, _("Deine Vormerkung ist beendet."))
+
+
+handlers = [renew, place_hold, leave_queue]
