@@ -165,7 +165,8 @@ def _text(answer: Answer) -> str | None:
 
 
 def _own(answer: Answer) -> str:
-    if answer.refusal and answer.due_on:
+    # That it is not necessary yet helps nobody here: the date stands above.
+    if answer.refusal not in (None, "too_early") and answer.due_on:
         said = why_not_renew(answer.refusal, answer.due_on, answer.times)
         return _("Es ist schon für dich eingetragen.") + " " + said
     return _("Es ist schon für dich eingetragen, nichts ist geändert.")

@@ -200,10 +200,11 @@ def test_ones_own_book_is_renewed(tablet: Tablet) -> None:
 
 def test_or_the_reason_is_said(tablet: Tablet) -> None:
     borrow(tablet)
-    tablet.wait(40)
+    wait_for_first(tablet)
+    tablet.library.clock.pass_time(days=10)
     tablet.scan(tablet.cards[0])
     own = tablet.scan(tablet.copies[0])
-    assert "noch nicht nötig" in own.text
+    assert "jemand wartet" in own.text
     assert "/kiosk/verlaengern" not in own.html
 
 
