@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from copy import copy
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from litestar import Litestar
+from litestar.events import SimpleEventEmitter
 from litestar.testing import TestClient
 
-from bibliothek.app import create_app
+from bibliothek import app as app_module
 
 if TYPE_CHECKING:
     from tests.conftest import Library
@@ -16,12 +20,27 @@ HOST = "testserver.local"
 ORIGIN = f"http://{HOST}"
 
 
+@cache
+def _routed(_handlers: object) -> Litestar:
+    """Registering the routes takes twenty times what a page does: the tests of a process share them, unless one puts its own
+    handlers in their place."""
+    return app_module.routed()
+
+
+def app_of(library: Library) -> Litestar:
+    """What `create_app` makes of the library, with the routes that all tests share."""
+    shared = _routed(app_module.handlers)
+    app, router = copy(shared), copy(shared.asgi_router)
+    app.asgi_router, router.app = router, app
+    app.event_emitter = SimpleEventEmitter([])
+    return app_module.join(app, library.settings, library.database, library.clock)
+
+
 class Client(TestClient[Any]):
     """`post` sends the same-origin header that browsers add; leave it out with `origin=None` to play another site."""
 
     def __init__(self, library: Library, **more: Any) -> None:
-        app = create_app(library.settings, library.database, library.clock)
-        super().__init__(app, base_url=ORIGIN, raise_server_exceptions=False, **more)
+        super().__init__(app_of(library), base_url=ORIGIN, raise_server_exceptions=False, **more)
         self.library = library
 
     def submit(self, path: str, _follow: bool = True, /, **fields: Any) -> Any:

@@ -21,6 +21,7 @@ from bibliothek.catalogue.wording import byline, field_word, language_word, shor
 from bibliothek.codes import holds_card
 from bibliothek.copies.queries import copies_of, withdrawn_of
 from bibliothek.i18n import _, ngettext
+from bibliothek.lending.holds import join_queues
 from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.isbn import hyphenated
 from bibliothek.lookup.record import Record
@@ -326,6 +327,7 @@ def merge(visit: Visit, title_id: FromPath[int]) -> Redirect:
     """The other title becomes part of this one."""
     gone = queries.title(visit.db, visit.read(MergeForm).mit)
     copies = len(copies_of(visit.db, gone.id))
+    join_queues(visit.db, title_id, gone.id, visit.now, visit.today)
     merging.merge(visit.db, title_id, gone.id, visit.now)
     said = _("„{title}“ ist jetzt Teil dieses Titels.", title=short_title(gone.title))
     moved = ngettext("{n} Exemplar ist umgezogen.", "{n} Exemplare sind umgezogen.", copies)

@@ -253,7 +253,7 @@ def _undo_all(db: Session, done: Done, now: datetime, today: date) -> None:
     for loan_id, fulfilled in done.lent:
         lending.undo_loan(db, loan_id, now, today, fulfilled)
     for loan_id in done.returned:
-        lending.undo_return(db, loan_id, now)
+        lending.undo_return(db, loan_id, now, today)
     for loan_id, until in done.renewed:
         lending.undo_renewal(db, loan_id, until)
 

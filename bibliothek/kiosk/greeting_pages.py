@@ -13,15 +13,19 @@ from bibliothek.labels.qr import qr_svg
 from bibliothek.web.network import public_address
 from bibliothek.web.routes import action, page
 from bibliothek.web.sign_in import Audience
-from bibliothek.web.visit import Page, Redirect, Visit
+from bibliothek.web.visit import File, Page, Redirect, Visit
 
 PATH = "/kiosk/hallo"
 
 
 @page(PATH, Audience.KIOSK)
-def qr(visit: Visit) -> Page:
-    """The QR of this tablet now, and whether somebody is here: its page asks every few seconds while it knows of nobody."""
-    return visit.page("kiosk/_greeting.html", **shown(visit))
+def qr(visit: Visit) -> File:
+    """The QR of this tablet now, and whether somebody is here: its page asks every few seconds while it knows of nobody.
+
+    No page, because that would be a sign of life, and keep the language that a guest chose.
+    """
+    html = visit.kit.templates.render("kiosk/_greeting.html", {**visit.context(), **shown(visit)})
+    return File(html.encode(), "text/html")
 
 
 def shown(visit: Visit) -> dict[str, Any]:

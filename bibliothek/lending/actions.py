@@ -428,7 +428,8 @@ def _renewal(
 
 
 def undo_loan(db: Session, loan_id: int, now: datetime, today: date, fulfilled: int | None = None) -> None:
-    """The loan was a mistake: it ends as undone, which no count takes for a loan. The hold `fulfilled` by it is open again.
+    """The loan was a mistake: it ends as undone, which no count takes for a loan. The hold `fulfilled` by it is open again, and
+    the copy is set aside for the first who waits.
 
     Raises TooLateToUndo when it has ended.
     """
@@ -436,31 +437,32 @@ def undo_loan(db: Session, loan_id: int, now: datetime, today: date, fulfilled: 
         desk = _desk_of(db, loan_id)
     except NoSuchLoan as problem:
         raise TooLateToUndo from problem
-    member_id, terms = desk.member_id, terms_of(db.connection(), desk)
+    member_id = desk.member_id
     db.execute(update(Loan).where(Loan.id == loan_id).values(returned_at=now, ended_as="undone"))
     flags.take_down(db, desk.copy_id, desk.lent_at)
     db.execute(insert(CopyEvent).values(copy_id=desk.copy_id, kind="undone", at=now))
     if fulfilled is not None:
-        holds.take_back_fulfilment(db, fulfilled, member_id, desk.copy_id, terms.kept_until(today), now)
-    elif desk.is_waited_for and desk.state in LENDABLE and not desk.is_reference:
+        holds.take_back_fulfilment(db, desk.title_id, fulfilled, member_id, desk.copy_id, now, today)
+    if (desk.is_waited_for or fulfilled is not None) and holds.is_free(db, desk.copy_id):
         holds.serve(db, desk.title_id, desk.copy_id, now, today)
     db.connection().execute(_FORGET, {"loan_id": loan_id})
     if desk.guest_contact is not None:
         forget_guests(db, [member_id])
 
 
-def undo_return(db: Session, loan_id: int, now: datetime) -> OpenLoan:
-    """The return was a mistake: the loan goes on as it was. Raises TooLateToUndo after `undo_within`, or when somebody else has
-    borrowed the copy since."""
+def undo_return(db: Session, loan_id: int, now: datetime, today: date) -> OpenLoan:
+    """The return was a mistake: the loan goes on as it was. Raises TooLateToUndo after `undo_within`, when somebody else has
+    borrowed the copy since, or when it was withdrawn."""
     found = db.execute(select(Loan.copy_id, Loan.due_on).where(Loan.id == loan_id)).first()
     if found is None:
         raise TooLateToUndo
     desk = _desk(db.connection(), found.copy_id)
-    may_undo = exists().where(Borrower.loan_id == loan_id, Borrower.forget_at > now)
-    if desk.loan_id is not None or not db.scalar(select(may_undo)):
+    member_id = db.scalar(select(Borrower.member_id).where(Borrower.loan_id == loan_id, Borrower.forget_at > now))
+    later = exists().where(Loan.copy_id == desk.copy_id, Loan.id > loan_id, Loan.ended_as.is_distinct_from("undone"))
+    if member_id is None or desk.state == "withdrawn" or db.scalar(select(later)):
         raise TooLateToUndo
     if desk.is_waited_for:
-        holds.take_back_return(db, desk.title_id, desk.copy_id, now)
+        holds.take_back_return(db, desk.title_id, desk.copy_id, member_id, now, today)
     db.execute(update(Loan).where(Loan.id == loan_id).values(returned_at=None, ended_as=None))
     db.execute(update(Borrower).where(Borrower.loan_id == loan_id).values(forget_at=None))
     db.execute(insert(CopyEvent).values(copy_id=desk.copy_id, kind="undone", at=now))
@@ -473,7 +475,7 @@ def undo_take_over(db: Session, lent: int, returned: int, now: datetime, today: 
     if borrower is None:
         raise TooLateToUndo
     undo_loan(db, lent, now, today)
-    undo_return(db, returned, now)
+    undo_return(db, returned, now, today)
     notices.untell(db, borrower, "taken_over", None)
 
 

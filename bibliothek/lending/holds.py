@@ -24,7 +24,7 @@ from bibliothek.db import LARGEST_ID, has_many_writers, is_foreign_key_violation
 from bibliothek.i18n import _
 from bibliothek.lending import flags, notices
 from bibliothek.lending.models import Borrower, Hold, Loan
-from bibliothek.lending.queries import is_available
+from bibliothek.lending.queries import is_available, may_be_lent
 from bibliothek.lending.terms import terms
 from bibliothek.members.models import Member
 from bibliothek.members.queries import NoSuchMember
@@ -114,8 +114,7 @@ def place(db: Session, title_id: int, member_id: int, now: datetime, today: date
 
 def _refuse_senseless(db: Session, title_id: int, member_id: int) -> None:
     copies = select(Copy.id).where(Copy.title_id == title_id)
-    theirs = select(Loan.id).join(Borrower).where(Loan.returned_at.is_(None), Borrower.member_id == member_id)
-    if db.execute(theirs.where(Loan.copy_id.in_(copies)).limit(1)).first():
+    if has_on_loan(db, title_id, member_id):
         raise OwnLoan
     if not db.execute(copies.where(Copy.state != "withdrawn", ~Copy.is_reference).limit(1)).first():
         raise NothingToWaitFor
@@ -138,6 +137,17 @@ def _open_hold(db: Session, hold_id: int) -> Row[*tuple[Any, ...]]:
     if not found:
         raise NoSuchHold
     return found[0]
+
+
+def join_queues(db: Session, kept_id: int, gone_id: int, now: datetime, today: date) -> None:
+    """Before two titles become one: whoever waits for both keeps the place that is ready, or else the older one."""
+    queues = {title_id: queue_of(db, title_id) for title_id in sorted((kept_id, gone_id))}
+    theirs = {hold.member_id: hold for hold in queues[kept_id]}
+    for hold in queues[gone_id]:
+        other = theirs.get(hold.member_id)
+        if other:
+            _kept, gives_way = sorted((hold, other), key=lambda one: (one.copy_id is None, one.id))
+            cancel(db, gives_way.id, now, today)
 
 
 def leave_all(db: Session, member_id: int, now: datetime, today: date) -> None:
@@ -164,7 +174,14 @@ def expire(db: Session, now: datetime, today: date) -> int:
 
 
 def serve_waiting(db: Session, now: datetime, today: date) -> int:
-    """Set copies aside that came without a return: a new copy, one mended or found. Returns how many."""
+    """Set copies aside that came without a return: a new copy, one mended or found. Returns how many.
+
+    What was set aside and has gone missing since, or may not be lent any more, is nobody's: they wait again, in their old place.
+    """
+    gone = select(Hold.title_id).join(Copy, Copy.id == Hold.copy_id).where(~may_be_lent())
+    for title_id in db.scalars(gone.distinct().order_by(Hold.title_id)).all():
+        lock_copies(db, Copy.title_id == title_id)
+        _let_go(db, title_id, now, today)
     free = select(Copy.title_id).where(Copy.title_id == Hold.title_id, is_available()).exists()
     waiting = select(Hold.title_id).where(Hold.ended_at.is_(None), Hold.copy_id.is_(None), free)
     title_ids = db.scalars(waiting.distinct().order_by(Hold.title_id)).all()
@@ -175,6 +192,31 @@ def serve_waiting(db: Session, now: datetime, today: date) -> int:
         while (copy_id := _free_copy(db, title_id)) and serve(db, title_id, copy_id, now, today):
             served += 1
     return served
+
+
+def _let_go(db: Session, title_id: int, now: datetime, today: date) -> None:
+    """Nothing is kept that is not to be had."""
+    gone = select(Hold.id).join(Copy, Copy.id == Hold.copy_id).where(Hold.title_id == title_id, ~may_be_lent())
+    for hold in queue_of(db, title_id):
+        if hold.copy_id is not None and db.scalar(select(gone.where(Hold.id == hold.id).exists())):
+            _wait_again(db, hold.id)
+            _serve_instead(db, title_id, hold, now, today)
+
+
+def _serve_instead(
+    db: Session, title_id: int, hold: Row[*tuple[Any, ...]], now: datetime, today: date, but: int | None = None
+) -> bool:
+    """Set other copies that are here aside, now that this hold has lost its own. Whether it waits all the same: then it is told."""
+    while _is_waiting(db, hold.id) and (copy_id := _free_copy(db, title_id, but)):
+        serve(db, title_id, copy_id, now, today)
+    waits = _is_waiting(db, hold.id)
+    if waits:
+        notices.tell(db, hold.member_id, "hold_moved", None, now)
+    return waits
+
+
+def _is_waiting(db: Session, hold_id: int) -> bool:
+    return bool(db.scalar(select(Hold.id).where(Hold.id == hold_id, Hold.ended_at.is_(None), Hold.copy_id.is_(None))))
 
 
 # ---- At the desk ----
@@ -222,29 +264,50 @@ def at_loan(
     if other is None:
         waiting = any(hold.copy_id is None and hold is not mine for hold in queue)
         return AtLoan(mine.id if mine else None, is_lendable and mine is None and waiting)
-    free = None if mine and mine.copy_id else _free_copy(db, title_id, but=copy_id)
-    if free:
-        serve(db, title_id, free, now, today)
-    waits_again = db.scalar(select(Hold.copy_id).where(Hold.id == other.id)) is None
-    if waits_again:
-        notices.tell(db, other.member_id, "hold_moved", None, now)
+    waits_again = _serve_instead(db, title_id, other, now, today, but=copy_id)
     return AtLoan(mine.id if mine else None, waits_again)
 
 
-def take_back_return(db: Session, title_id: int, copy_id: int, now: datetime) -> None:
-    """A return was undone: for whomever it was set aside waits again, in their old place."""
+def take_back_return(db: Session, title_id: int, copy_id: int, member_id: int, now: datetime, today: date) -> None:
+    """A return was undone: for whomever it was set aside waits again, in their old place, and whoever has it again need not."""
     for hold in queue_of(db, title_id):
         if hold.copy_id == copy_id:
             _wait_again(db, hold.id)
             if not notices.untell(db, hold.member_id, "hold_ready", hold.ready_until):
                 notices.tell(db, hold.member_id, "hold_moved", None, now)
+    for hold in queue_of(db, title_id):
+        if hold.member_id == member_id:
+            _end(db, hold, "fulfilled", now, today)
 
 
-def take_back_fulfilment(db: Session, hold_id: int, member_id: int, copy_id: int, until: date, now: datetime) -> None:
-    """A loan was undone: the hold that it fulfilled is open again, with the copy set aside as before."""
-    if db.scalar(select(Hold.ended_as).where(Hold.id == hold_id)) == "fulfilled":
-        again = {"member_id": member_id, "copy_id": copy_id, "ready_at": now, "ready_until": until}
-        db.execute(update(Hold).where(Hold.id == hold_id).values(ended_at=None, ended_as=None, **again))
+def take_back_fulfilment(
+    db: Session, title_id: int, hold_id: int, member_id: int, copy_id: int, now: datetime, today: date
+) -> None:
+    """A loan was undone: the hold that it fulfilled is open again in its old place, and the copy set aside for the first who waits.
+
+    Whoever has another copy of the title by now waits for none.
+    """
+    queue = queue_of(db, title_id)
+    if any(hold.member_id == member_id for hold in queue) or has_on_loan(db, title_id, member_id, but=copy_id):
+        return
+    again = {"ended_at": None, "ended_as": None, "member_id": member_id}
+    db.execute(update(Hold).where(Hold.id == hold_id, Hold.ended_as == "fulfilled").values(again))
+    first = next((hold for hold in queue_of(db, title_id) if hold.copy_id is None), None)
+    if first is not None and first.id == hold_id and is_free(db, copy_id):
+        # They know: it was in their hands just now.
+        _set_aside(db, hold_id, copy_id, now, today)
+
+
+def has_on_loan(db: Session, title_id: int, member_id: int, but: int | None = None) -> bool:
+    """Whether a member has a copy of this title, other than the copy `but`."""
+    theirs = select(Loan.id).join(Borrower).join(Copy, Copy.id == Loan.copy_id)
+    theirs = theirs.where(Copy.title_id == title_id, Loan.returned_at.is_(None), Borrower.member_id == member_id)
+    return db.scalar(select(theirs.where(Copy.id != (but or 0)).exists())) or False
+
+
+def is_free(db: Session, copy_id: int) -> bool:
+    """Whether a copy could be set aside now."""
+    return bool(db.scalar(select(Copy.id).where(Copy.id == copy_id, is_available())))
 
 
 def _free_copy(db: Session, title_id: int, but: int | None = None) -> int | None:
@@ -278,6 +341,9 @@ def _close(db: Session, hold_id: int, ended_as: str, now: datetime) -> None:
 
 def _pass_on(db: Session, title_id: int, hold: Row[*tuple[Any, ...]], now: datetime, today: date) -> None:
     """The copy set aside for a hold that ended goes to the next in line, else back into its shelf."""
+    if not is_free(db, hold.copy_id):
+        # It has gone missing, is in repair, or is to stay here: nobody is to be sent for it.
+        return
     if serve(db, title_id, hold.copy_id, now, today) is None and hold.ready_at != hold.placed_at:
         flags.put_up(db, "put_back", hold.copy_id, now)
 

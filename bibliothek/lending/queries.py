@@ -130,8 +130,13 @@ def is_available() -> ColumnElement[bool]:
     """SQL: this Copy can be lent now."""
     lent = exists().where(Loan.copy_id == Copy.id, Loan.returned_at.is_(None))
     kept = exists().where(Hold.copy_id == Copy.id)
+    return may_be_lent() & ~lent & ~kept
+
+
+def may_be_lent() -> ColumnElement[bool]:
+    """SQL: this Copy is one that can be lent, wherever it is now."""
     # Not in_(): SQLAlchemy would write its list into the statement anew at every execution.
-    return or_(*(Copy.state == state for state in LENDABLE)) & ~Copy.is_reference & ~lent & ~kept
+    return or_(*(Copy.state == state for state in LENDABLE)) & ~Copy.is_reference
 
 
 def copy_counts() -> tuple[ColumnElement[int], ColumnElement[int]]:

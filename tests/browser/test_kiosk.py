@@ -44,7 +44,7 @@ class Tablet:
     def borrowed(self) -> list[str]:
         with self.server.library.database.reading() as db:
             query = select(Copy.code).join(Loan, Loan.copy_id == Copy.id).join(Borrower, Borrower.loan_id == Loan.id)
-            return list(db.scalars(query.order_by(Loan.id)))
+            return list(db.scalars(query.where(Loan.returned_at.is_(None)).order_by(Loan.id)))
 
 
 @pytest.fixture

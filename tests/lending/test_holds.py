@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from bibliothek.catalogue import merging
 from bibliothek.copies.models import Copy
 from bibliothek.lending import actions, holds
 from bibliothek.lending.models import Flag, Hold, Notice
@@ -172,7 +173,7 @@ def test_a_return_undone_lets_the_first_wait_again(db: Session) -> None:
     loan = make.loan(db, copy, member)
     placed = wait(db, copy.title_id)
     actions.give_back(db, copy, LATER, TODAY, undo_within=timedelta(seconds=30))
-    again = actions.undo_return(db, loan.id, LATER + timedelta(seconds=29))
+    again = actions.undo_return(db, loan.id, LATER + timedelta(seconds=29), TODAY)
     assert again == loan
     assert db.get_one(Hold, placed.id, populate_existing=True).copy_id is None
     assert notices(db) == []
@@ -194,3 +195,15 @@ def test_ended_holds_name_nobody(db: Session) -> None:
     make.loan(db, copy)
     holds.cancel(db, wait(db, copy.title_id, member).id, NOW, TODAY)
     assert db.scalar(select(func.count(Hold.id)).where(Hold.member_id.is_not(None))) == 0
+
+
+def test_whoever_waits_for_two_titles_that_become_one_waits_once(db: Session) -> None:
+    kept, gone, member = make.copy(db), make.copy(db), make.member(db)
+    first, second = wait(db, kept.title_id), wait(db, gone.title_id, make.member(db))
+    make.loan(db, make.copy(db, make.db_title(db, kept.title_id)))
+    mine, same = wait(db, kept.title_id, member), wait(db, gone.title_id, member)
+    holds.join_queues(db, kept.title_id, gone.title_id, LATER, TODAY)
+    merging.merge(db, kept.title_id, gone.title_id, LATER)
+    waiting = [row.id for row in holds.queue_of(db, kept.title_id)]
+    assert waiting == [first.id, second.id, mine.id]
+    assert db.get_one(Hold, same.id, populate_existing=True).ended_as == "cancelled"

@@ -147,7 +147,7 @@ def test_the_account_asks_as_often_for_twenty_books_as_for_ten(library: Library)
                     waited = make.copy(db)
                     make.loan(db, waited)
                     holds.place(db, waited.title_id, member.id, make.NOW, TODAY)
-            with statements(library.database) as asked:
+            with statements() as asked:
                 client.get("/konto")
             counts.append(len(asked))
     assert counts[0] == counts[1]

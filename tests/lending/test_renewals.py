@@ -121,7 +121,7 @@ def test_a_return_undone_within_its_time(db: Session) -> None:
     copy, member = make.copy(db), make.member(db)
     loan = make.loan(db, copy, member)
     actions.give_back(db, copy, NOW, TODAY, undo_within=UNDO)
-    assert actions.undo_return(db, loan.id, NOW + UNDO - timedelta(seconds=1)) == loan
+    assert actions.undo_return(db, loan.id, NOW + UNDO - timedelta(seconds=1), TODAY) == loan
     assert db.execute(select(Borrower.member_id, Borrower.forget_at)).all() == [(member.id, None)]
 
 
@@ -130,7 +130,7 @@ def test_but_not_later_and_then_it_is_forgotten(db: Session) -> None:
     loan = make.loan(db, copy)
     actions.give_back(db, copy, NOW, TODAY, undo_within=UNDO)
     with pytest.raises(actions.TooLateToUndo):
-        actions.undo_return(db, loan.id, NOW + UNDO)
+        actions.undo_return(db, loan.id, NOW + UNDO, TODAY)
     actions.forget_returned(db, NOW + UNDO)
     assert db.scalars(select(Borrower.loan_id)).all() == []
 
@@ -141,7 +141,7 @@ def test_nor_when_somebody_else_has_borrowed_it_since(db: Session) -> None:
     actions.give_back(db, copy, NOW, TODAY, undo_within=UNDO)
     make.loan(db, copy)
     with pytest.raises(actions.TooLateToUndo):
-        actions.undo_return(db, loan.id, NOW)
+        actions.undo_return(db, loan.id, NOW, TODAY)
 
 
 def test_a_loan_undone_is_no_loan(db: Session) -> None:
