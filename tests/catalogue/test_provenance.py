@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -128,9 +129,19 @@ def test_sources_noted_before_stand_with_their_title_after_the_upgrade(tmp_path:
                 " (7, 'pages', 'person', '2026-11-24 11:00:00.000000')"
             )
         )
+        noted = {"title_id": 9, "field": "pages", "source": "person", "at": "2026-11-23T11:00:00Z"}
+        whole = {"title": {"id": 9}, "parts": {"field_origin": [noted], "contributor": []}}
+        gone = {"title": whole, "moved": {}, "kept_id": 7, "before": whole, "after": {"title": {}, "parts": {}}}
+        db.execute(
+            text("INSERT INTO title_merge (gone_id, kept_id, gone, merged_at) VALUES (9, 7, :gone, '2026-01-01')"),
+            {"gone": json.dumps(gone)},
+        )
     assert migrate(database)
     with database.reading() as db:
         told = provenance.origins(db, 7)
+        written = json.loads(db.scalars(text("SELECT gone FROM title_merge")).one())
+    assert provenance.unpacked(written["title"]["title"]["origins"])["pages"].source == "person"
+    assert (written["before"]["parts"], written["after"]["title"]["origins"]) == ({"contributor": []}, None)
     assert {name: origin.source for name, origin in told.items()} == {"title": "dnb", "year": "dnb", "pages": "person"}
     assert told["title"].at == NOON
     assert told["pages"].at == NOON + timedelta(days=1)

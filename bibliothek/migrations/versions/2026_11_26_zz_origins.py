@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from alembic import op
@@ -45,6 +45,29 @@ def upgrade() -> None:
             connection.execute(sa.update(title).where(title.c.id == title_id).values(origins=packed))
         last = ids[-1]
     op.drop_table("field_origin")
+    _rewrite_merges(connection)
+
+
+def _rewrite_merges(connection: sa.Connection) -> None:
+    """What was written down of merges, so that undoing one of before brings the sources back, too."""
+    merge = sa.table("title_merge", sa.column("id"), sa.column("gone"))
+    for merge_id, text in connection.execute(sa.select(merge.c.id, merge.c.gone)).all():
+        written = json.loads(text)
+        for whole in (written["title"], written["before"], written["after"]):
+            rows = [_Noted(**row) for row in whole["parts"].pop("field_origin", [])]
+            rows.sort(key=lambda row: (row.source, row.at, row.field))
+            whole["title"]["origins"] = _packed(rows) if rows else None
+        changed = sa.update(merge).where(merge.c.id == merge_id).values(gone=json.dumps(written))
+        connection.execute(changed)
+
+
+class _Noted(NamedTuple):
+    """A row of the table that is gone, as merges wrote it down."""
+
+    title_id: int
+    field: str
+    source: str
+    at: str
 
 
 def _packed(rows: list[Any]) -> str:
@@ -56,6 +79,8 @@ def _packed(rows: list[Any]) -> str:
     )
 
 
-def _moment(at: datetime) -> str:
+def _moment(at: datetime | str) -> str:
+    if isinstance(at, str):
+        return at
     moment = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     return moment.isoformat().replace("+00:00", "Z")
