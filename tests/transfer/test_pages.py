@@ -348,3 +348,18 @@ def test_the_middle_of_the_page_is_asked_for_until_it_is_done(librarian: Client)
     assert "Gleich geht es los." in part.text
     work(librarian.library)
     assert librarian.get(where, headers={"hx-request": "true"}).headers["hx-redirect"] == where
+
+
+@pytest.mark.parametrize(
+    "path", [IMPORT, f"{IMPORT}/1/lesen", f"{IMPORT}/1/zuordnung", f"{IMPORT}/1/aufnehmen", f"{IMPORT}/1/verwerfen"]
+)
+def test_only_librarians_change_anything(librarian: Client, path: str) -> None:
+    bring(librarian, LIST)
+    with librarian.library.database.writing() as db:
+        member = make.member(db, "Mitglied 7")
+        before = [(run.id, run.state, run.plan) for run in db.scalars(select(ImportRun))]
+    with librarian.library.client() as client:
+        assert client.submit(path, False).status_code == 303
+        assert client.sign_in(member).submit(path).status_code == 403
+    with librarian.library.database.reading() as db:
+        assert [(run.id, run.state, run.plan) for run in db.scalars(select(ImportRun))] == before
