@@ -20,7 +20,7 @@ from bibliothek.letters import normalized
 # 29 symbols, a prime. No I L O Q U (look-alikes), no Y Z (swapped between keyboard layouts).
 ALPHABET = "0123456789ABCDEFGHJKMNPRSTVWX"
 _VALUE = {symbol: value for value, symbol in enumerate(ALPHABET)}
-LOOK_ALIKES = str.maketrans("OIL", "011")
+_LOOK_ALIKES = str.maketrans("OIL", "011")
 
 
 class Kind(enum.StrEnum):
@@ -155,4 +155,4 @@ def _symbols(text: str) -> str:
     clean = AIM_PREFIX.sub("", normalized("NFKC", text[-400:]).strip()).upper()
     found = _IN_ADDRESS.fullmatch(clean)
     code = found.group(1) if found else _BETWEEN.sub("", clean)
-    return code[:1] + code[1:].translate(LOOK_ALIKES)
+    return code[:1] + code[1:].translate(_LOOK_ALIKES)

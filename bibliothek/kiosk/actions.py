@@ -206,19 +206,18 @@ def _card(db: Session, device: Device, code: str, moment: Moment, today: date) -
 def _lend_basket(db: Session, device: Device, member_id: int, moment: Moment, today: date) -> Answer | None:
     """All that was scanned before the card is lent with it; None when that is nothing (any more)."""
     basket, device.basket = queries.basket(device, moment.at), None
-    lent: dict[str, tuple[lending.Lent, Row]] = {}
+    copies = queries.copies_in(db, basket)
+    lent: dict[str, lending.Lent] = {}
     # By title, because that is the order in which queues are locked.
-    for copy in sorted(queries.copies_in(db, basket), key=lambda copy: copy.title_id):
+    for copy in sorted(copies, key=lambda copy: copy.title_id):
         try:
-            loan = lending.lend(db, copy, MemberId(member_id), moment.now, today)
+            lent[copy.code] = lending.lend(db, copy, MemberId(member_id), moment.now, today)
         except (lending.CopyOnLoan, lending.CopyWithdrawn):
             # Since it was scanned, somebody else was quicker, or a librarian has withdrawn it.
             continue
-        lent[copy.code] = loan, _row(db, copy)
-    if not basket or not lent:
+    if not lent:
         return None
-    rows = tuple(lent[code][1] for code in basket.codes if code in lent)
-    loans = [loan for loan, _book in lent.values()]
+    rows, loans = _rows(db, [copy for copy in copies if copy.code in lent]), list(lent.values())
     _note_done(device, moment.now, lent=_fresh(loans), titles=rows)
     notes = tuple(dict.fromkeys(note for loan in loans for note in loan.notes))
     return Answer("lent", rows=rows, due_on=min(loan.loan.due_on for loan in loans), notes=notes)
@@ -307,8 +306,7 @@ def _into_basket(db: Session, device: Device, copy: AtDesk, moment: Moment) -> A
     codes = tuple(dict.fromkeys((*(before.codes if before else ()), copy.code)))[-rules.MOST_IN_BASKET :]
     basket = Basket(codes, moment.at + rules.BASKET_LASTS)
     device.basket = msgspec.json.encode(basket).decode()
-    rows = {found.code: _row(db, found) for found in queries.copies_in(db, basket)}
-    return Answer("basket", code=copy.code, rows=tuple(rows[code] for code in codes if code in rows), shelf=copy.shelf)
+    return Answer("basket", code=copy.code, rows=_rows(db, queries.copies_in(db, basket)), shelf=copy.shelf)
 
 
 def _returned(
@@ -357,11 +355,12 @@ def _lent(db: Session, device: Device, copy: AtDesk, lent: lending.Lent, now: da
 
 
 def _about(db: Session, kind: str, copy: AtDesk, due_on: date | None = None) -> Answer:
-    return Answer(kind, code=copy.code, rows=(_row(db, copy),), due_on=due_on, loan_id=copy.loan_id, shelf=copy.shelf)
+    return Answer(kind, code=copy.code, rows=_rows(db, [copy]), due_on=due_on, loan_id=copy.loan_id, shelf=copy.shelf)
 
 
-def _row(db: Session, copy: AtDesk) -> Row:
-    return Row(copy.title_id, copy.title, bylines(db, [copy.title_id]).get(copy.title_id, ""))
+def _rows(db: Session, copies: Sequence[AtDesk]) -> tuple[Row, ...]:
+    by = bylines(db, [copy.title_id for copy in copies])
+    return tuple(Row(copy.title_id, copy.title, by.get(copy.title_id, "")) for copy in copies)
 
 
 # ---- Buttons ----
@@ -578,7 +577,7 @@ def _return_asked(db: Session, device: Device, now: datetime, today: date) -> st
         return None
     back = lending.give_back(db, asked, now, today, asked.loan_id, rules.UNDO_LASTS)
     if back.loan_id is not None:
-        _note_done(device, now, returned=(back.loan_id,), titles=(_row(db, asked),))
+        _note_done(device, now, returned=(back.loan_id,), titles=_rows(db, [asked]))
     return asked.title
 
 

@@ -45,7 +45,7 @@ def device_of(db: Session, key: bytes, text: str, now: datetime) -> Device:
     if text not in (_token(key, device_id, slot), _token(key, device_id, slot - 1)):
         raise OldGreeting
     device = db.get(Device, device_id)
-    if device is None or device.revoked_at is not None:
+    if device is None or device.revoked_at is not None or device.only_returns:
         raise OldGreeting
     return device
 

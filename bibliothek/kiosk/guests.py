@@ -58,6 +58,8 @@ def welcome(db: Session, device_id: int, name: str, contact: str, now: datetime,
     name, contact = clean_name(name), clean_name(contact)
     _check(name, contact)
     device = queries.device_for_change(db, device_id)
+    if device.only_returns:
+        raise NoGuests
     actions.begin_session(db, device, _guest(db, name, contact, now).id, now, now + LASTS, today)
 
 

@@ -8,8 +8,6 @@ Code and numbers are made from the device's secret, which only its cookie knows;
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from datetime import datetime, timedelta
 
@@ -17,12 +15,11 @@ import msgspec
 from sqlalchemy import ColumnElement, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from bibliothek.codes import ALPHABET, LOOK_ALIKES
 from bibliothek.i18n import _
 from bibliothek.kiosk import actions
 from bibliothek.kiosk.models import Device, Pairing
-from bibliothek.letters import normalized
 from bibliothek.library.queries import library_for_change
+from bibliothek.library.rules import bare, code_from
 from bibliothek.mail import outbox
 from bibliothek.mail.message import Message
 from bibliothek.members.models import Member
@@ -30,7 +27,6 @@ from bibliothek.members.rules import keyed_hash
 from bibliothek.problems import Invalid, Problem
 from bibliothek.tokens import hashed
 
-LENGTH = 8
 LASTS = timedelta(minutes=10)
 # Wrong codes until every device that is waiting has to begin anew: a guess hits one of half a trillion.
 MOST_TRIES = 5
@@ -129,12 +125,7 @@ def is_tablet(db: Session, token: str) -> bool:
 
 def code_of(key: bytes, token: str) -> str:
     """The code of a device, as `ABCD-1234`."""
-    number = int.from_bytes(hmac.digest(key, b"pairing code\0" + token.encode(), hashlib.sha256))
-    symbols = ""
-    for _symbol in range(LENGTH):
-        number, value = divmod(number, len(ALPHABET))
-        symbols += ALPHABET[value]
-    return f"{symbols[:4]}-{symbols[4:]}"
+    return code_from(key, f"pairing code {token}")
 
 
 # ---- The librarian ----
@@ -195,5 +186,4 @@ def _open(now: datetime) -> ColumnElement[bool]:
 
 
 def _code_hash(key: bytes, code: str) -> str:
-    bare = "".join(sign for sign in normalized("NFKC", code[:100]).upper() if sign.isalnum())
-    return keyed_hash(key, "pairing", bare.translate(LOOK_ALIKES))
+    return keyed_hash(key, "pairing", bare(code))

@@ -155,8 +155,9 @@ def basket(device: Device, at: datetime) -> Basket | None:
 
 
 def copies_in(db: Session, basket: Basket | None) -> list[AtDesk]:
-    """The copies in a basket, those that are still there."""
-    return copies_at_desk(db, basket.codes) if basket else []
+    """The copies in a basket, those that are still there, in the order in which they were scanned."""
+    codes = basket.codes if basket else ()
+    return sorted(copies_at_desk(db, codes), key=lambda copy: codes.index(copy.code)) if codes else []
 
 
 def done(device: Device, now: datetime) -> Done | None:

@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from bibliothek.lending import notices
+from bibliothek.lending.holds import queue_of
 from bibliothek.lending.models import Borrower, Hold, Loan, Renewal, SpecialDay
 from bibliothek.lending.terms import changed, terms
 from bibliothek.library.queries import library_for_change
@@ -52,10 +53,12 @@ def settle_dates(db: Session, now: datetime, today: date) -> int:
     for day in db.scalars(due.order_by(Loan.due_on)).all():
         if not calendar.is_open(day):
             told |= _move_loans(db, day, calendar.open_from(day), now)
-    kept = select(Hold.ready_until).where(Hold.ended_at.is_(None), Hold.ready_until >= today).distinct()
-    for until in db.scalars(kept).all():
-        if until is not None and not calendar.is_open(until):
-            told |= _move_holds(db, until, calendar.open_from(until))
+    kept = select(Hold.title_id, Hold.ready_until).where(Hold.ended_at.is_(None), Hold.ready_until >= today)
+    closed = [row for row in db.execute(kept) if not calendar.is_open(row.ready_until)]
+    for title_id in sorted({row.title_id for row in closed}):
+        queue_of(db, title_id)  # in the order in which everybody locks them
+    for until in {row.ready_until for row in closed}:
+        told |= _move_holds(db, until, calendar.open_from(until))
     for member_id, day in sorted(told):
         notices.tell(db, member_id, "due_moved", day, now)
     return len({member_id for member_id, _day in told})

@@ -12,13 +12,13 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.queries import NoSuchTitle
-from bibliothek.copies.models import Copy
+from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import lock_copies
 from bibliothek.db import LARGEST_ID, has_many_writers, is_foreign_key_violation
 from bibliothek.i18n import _
@@ -178,17 +178,15 @@ def serve_waiting(db: Session, now: datetime, today: date) -> int:
 
     What was set aside and has gone missing since, or may not be lent any more, is nobody's: they wait again, in their old place.
     """
-    gone = select(Hold.title_id).join(Copy, Copy.id == Hold.copy_id).where(~may_be_lent())
-    for title_id in db.scalars(gone.distinct().order_by(Hold.title_id)).all():
-        lock_copies(db, Copy.title_id == title_id)
-        _let_go(db, title_id, now, today)
     free = select(Copy.title_id).where(Copy.title_id == Hold.title_id, is_available()).exists()
     waiting = select(Hold.title_id).where(Hold.ended_at.is_(None), Hold.copy_id.is_(None), free)
-    title_ids = db.scalars(waiting.distinct().order_by(Hold.title_id)).all()
+    gone = select(Hold.title_id).join(Copy, Copy.id == Hold.copy_id).where(~may_be_lent())
+    title_ids = sorted(set(db.scalars(waiting.union(gone))))
     served = 0
+    # All copies first: whoever holds a queue asks for no copy any more.
     lock_copies(db, Copy.title_id.in_(title_ids))
     for title_id in title_ids:
-        queue_of(db, title_id)
+        _let_go(db, title_id, now, today)
         while (copy_id := _free_copy(db, title_id)) and serve(db, title_id, copy_id, now, today):
             served += 1
     return served
@@ -196,9 +194,11 @@ def serve_waiting(db: Session, now: datetime, today: date) -> int:
 
 def _let_go(db: Session, title_id: int, now: datetime, today: date) -> None:
     """Nothing is kept that is not to be had."""
+    queue = queue_of(db, title_id)
     gone = select(Hold.id).join(Copy, Copy.id == Hold.copy_id).where(Hold.title_id == title_id, ~may_be_lent())
-    for hold in queue_of(db, title_id):
-        if hold.copy_id is not None and db.scalar(select(gone.where(Hold.id == hold.id).exists())):
+    not_to_be_had = set(db.scalars(gone))
+    for hold in queue:
+        if hold.id in not_to_be_had:
             _wait_again(db, hold.id)
             _serve_instead(db, title_id, hold, now, today)
 
@@ -352,8 +352,8 @@ def _pass_on(db: Session, title_id: int, hold: Row[*tuple[Any, ...]], now: datet
 
 
 def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Who waits for what, in the order of titles and of their queues, with title, member's name and the copy set aside. For
-    librarians."""
+    """Who waits for what, in the order of titles and of their queues, with title, member's name, and the copy set aside
+    with its shelf. For librarians."""
     query = (
         select(
             Hold.id,
@@ -363,22 +363,15 @@ def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
             Hold.placed_at,
             Hold.copy_id,
             Copy.code,
+            Shelf.name.label("shelf"),
             Hold.ready_at,
             Hold.ready_until,
         )
         .join(Title, Title.id == Hold.title_id)
         .join(Member, Member.id == Hold.member_id)
         .outerjoin(Copy, Copy.id == Hold.copy_id)
+        .outerjoin(Shelf, Shelf.id == Copy.shelf_id)
         .where(Hold.ended_at.is_(None))
         .order_by(Title.sort_title, Hold.title_id, Hold.id)
     )
     return db.execute(query.limit(limit)).all()
-
-
-def position(db: Session, hold_id: int) -> int:
-    """The place in the queue, from 1. Raises NoSuchHold."""
-    hold = db.get(Hold, hold_id) if 0 < hold_id <= LARGEST_ID else None
-    if hold is None or hold.ended_at is not None:
-        raise NoSuchHold
-    before = select(func.count(Hold.id)).where(Hold.title_id == hold.title_id, Hold.ended_at.is_(None))
-    return db.scalar(before.where(Hold.id <= hold_id)) or 1

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from litestar.params import FromPath
-from sqlalchemy import select
 
-from bibliothek.copies.models import Copy, Shelf
 from bibliothek.i18n import _
 from bibliothek.lending import flags, holds
 from bibliothek.lending.wording import flag_sentence
@@ -43,13 +41,7 @@ def hold_list(visit: Visit) -> Page:
         "lending/holds.html",
         ready=sorted((row for row in rows if row.copy_id), key=lambda row: row.ready_until),
         waiting=[row for row in rows if not row.copy_id],
-        shelves=_shelves(visit, [row.copy_id for row in rows if row.copy_id]),
     )
-
-
-def _shelves(visit: Visit, copy_ids: list[int]) -> dict[int, str]:
-    query = select(Copy.id, Shelf.name).join(Shelf, Shelf.id == Copy.shelf_id).where(Copy.id.in_(copy_ids))
-    return {row.id: row.name for row in visit.db.execute(query)}
 
 
 @action(HOLDS + "/{hold_id:int}", Audience.LIBRARIANS)

@@ -20,7 +20,13 @@ def setup_code(secret_key: bytes) -> str:
 
     Derived from the secret key, so that every process of a library knows the same one and none has to store it.
     """
-    number = int.from_bytes(hmac.digest(secret_key, b"set-up code", hashlib.sha256))
+    return code_from(secret_key, "set-up code")
+
+
+def code_from(secret_key: bytes, purpose: str) -> str:
+    """A code to read off one screen and type on another, as `ABCD-1234`: the same for the same purpose, and nobody without the key
+    can make it."""
+    number = int.from_bytes(hmac.digest(secret_key, purpose.encode(), hashlib.sha256))
     symbols = ""
     for _symbol in range(_LENGTH):
         number, value = divmod(number, len(ALPHABET))
@@ -30,9 +36,10 @@ def setup_code(secret_key: bytes) -> str:
 
 def is_setup_code(typed: str, secret_key: bytes) -> bool:
     """Whether somebody typed the code; case, spaces, hyphens and look-alikes do not matter. Takes as long for any text."""
-    return hmac.compare_digest(_bare(typed).encode(), _bare(setup_code(secret_key)).encode())
+    return hmac.compare_digest(bare(typed).encode(), bare(setup_code(secret_key)).encode())
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """A typed code without case, spaces, hyphens and look-alikes."""
     shown = unicodedata.normalize("NFKC", text[:100]).upper()
     return "".join(sign for sign in shown if sign.isalnum()).translate(_LOOK_ALIKES)

@@ -49,8 +49,9 @@ class ReadingForm(msgspec.Struct, kw_only=True):
 class PlanForm(msgspec.Struct, kw_only=True):
     """All that counts for the whole list; what the columns hold comes as `c0`, `c1` …"""
 
-    names: Literal["given", "family"]
-    which: Literal["all", "kept", "owned"]
+    # Not asked of our own export, where nothing is guessed.
+    names: Literal["given", "family"] | None = None
+    which: Literal["all", "kept", "owned"] | None = None
     source: Annotated[str, msgspec.Meta(max_length=100)]
     only_new: bool = False
 
@@ -120,6 +121,7 @@ def mapping(visit: Visit, run_id: FromPath[int]) -> Answer:
         plan=plan,
         columns=[(column, letter(column.number)) for column in columns],
         format_name=_(FORMATS[plan.format].name),
+        is_own=plan.format == formats.OWN,
         targets=_targets(plan),
         encodings=list(ENCODINGS.items()),
         separators=[(name, _(SEPARATOR_NAMES[sign])) for name, sign in SEPARATOR_OF.items()],
@@ -198,7 +200,12 @@ def map_columns(visit: Visit, run_id: FromPath[int]) -> Redirect:
     if codes.holds_card(form.source):
         raise formats.BadMapping({"source": _("Das ist der Code einer Karte.")})
     new = msgspec.structs.replace(
-        plan, columns=columns, names=form.names, which=form.which, source=form.source, only_new=form.only_new
+        plan,
+        columns=columns,
+        names=form.names or plan.names,
+        which=form.which or plan.which,
+        source=form.source,
+        only_new=form.only_new,
     )
     runs.check(visit.db, run_id, new, visit.now)
     return visit.redirect(f"{LISTS}/{run_id}")

@@ -16,6 +16,7 @@ from bibliothek.lending.models import Flag, Loan, Notice
 from bibliothek.library.models import Library as Settings
 from tests import make
 from tests.client import text_of
+from tests.counting import statements
 from tests.kiosk.conftest import NAMES, Tablet
 
 UNDO = command_code("undo")
@@ -303,3 +304,12 @@ def test_a_place_for_returns_takes_no_card(tablet: Tablet) -> None:
     assert tablet.scan(tablet.copies[0]).kind == "returned"
     assert tablet.scan(tablet.copies[1]).kind == "copy"
     assert tablet.open_loans() == []
+
+
+def test_a_basket_asks_as_often_for_three_books_as_for_two(tablet: Tablet) -> None:
+    counts = []
+    for copy in tablet.copies[:3]:
+        with statements() as asked:
+            tablet.scan(copy)
+        counts.append(len(asked))
+    assert counts[1] == counts[2]

@@ -154,3 +154,13 @@ def test_only_the_tablet_takes_guests(tablet: Tablet, phone: Client) -> None:
     welcome_guests(tablet)
     assert phone.get("/kiosk/gast").status_code == 403
     assert phone.submit("/kiosk/gast", **GUEST).status_code == 403
+
+
+def test_a_place_for_returns_serves_nobody_however_they_come(tablet: Tablet, phone: Client) -> None:
+    welcome_guests(tablet)
+    path = "/kiosk/hallo/" + token_of(tablet)
+    with tablet.library.database.writing() as db:
+        db.execute(update(Device).values(only_returns=True))
+    assert phone.submit(path).status_code == 409
+    assert tablet.client.submit("/kiosk/gast", **GUEST).status_code == 403
+    assert "data-greeting" not in tablet.client.get("/kiosk").text

@@ -25,6 +25,7 @@ from bibliothek.copies.models import Copy
 from bibliothek.copies.queries import copy_for_change
 from bibliothek.lending import actions, closures, holds
 from bibliothek.lending.models import Borrower, Hold, Loan, Notice
+from bibliothek.lending.own import own_holds
 from bibliothek.lending.queries import availability, on_loan
 from bibliothek.members.actions import remove_member
 from bibliothek.members.models import Member
@@ -211,7 +212,7 @@ class Lending(RuleBasedStateMachine):
             self.model.holds[placed.id] = hold
         if placed:
             assert self.model.queue(title)[placed.position - 1].member == member.id
-            assert holds.position(self.db, placed.id) == placed.position
+            assert [hold.position for hold in own_holds(self.db, member.id, title)] == [placed.position]
 
     @rule(n=WHICH)
     def cancel(self, n: int) -> None:

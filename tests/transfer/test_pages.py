@@ -363,3 +363,14 @@ def test_only_librarians_change_anything(librarian: Client, path: str) -> None:
         assert client.sign_in(member).submit(path).status_code == 403
     with librarian.library.database.reading() as db:
         assert [(run.id, run.state, run.plan) for run in db.scalars(select(ImportRun))] == before
+
+
+def test_our_own_export_is_not_asked_what_counts_for_nothing_there(librarian: Client) -> None:
+    with librarian.library.database.writing() as db:
+        make.copy(db, title="Momo")
+    page = bring(librarian, librarian.get("/verwaltung/export").content)
+    assert "Namen stehen da als" in bring(librarian, LIST).text
+    assert "Namen stehen da als" not in page.text
+    assert librarian.submit(f"{address(page)}/zuordnung", **chosen(page.text)).status_code == 200
+    work(librarian.library)
+    assert "schon da" in text_of(librarian.get(address(page)).text)
