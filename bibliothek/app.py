@@ -27,14 +27,14 @@ from bibliothek.catalogue import pages as catalogue_pages
 from bibliothek.catalogue.fields import Part, TitleFields
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word
 from bibliothek.copies import api as copies_api
-from bibliothek.copies import care_pages
+from bibliothek.copies import care_pages, report_pages
 from bibliothek.copies import pages as copies_pages
+from bibliothek.copies.queries import photos as photos_of_copies
 from bibliothek.db import Database, open_database
 from bibliothek.donations import api as donations_api
 from bibliothek.donations import pages as donations_pages
 from bibliothek.donations import pile_pages, piles
 from bibliothek.donations.looking import Looking
-from bibliothek.donations.piles import pictures_kept
 from bibliothek.kiosk import actions as kiosk_actions
 from bibliothek.kiosk import greeting_pages, guest_pages, guests, pairing, pairing_pages
 from bibliothek.kiosk import pages as kiosk_pages
@@ -44,9 +44,9 @@ from bibliothek.labels import pages as labels_pages
 from bibliothek.lending import actions as lending_actions
 from bibliothek.lending import api as lending_api
 from bibliothek.lending import closures as lending_closures
+from bibliothek.lending import exceptions_pages, member_pages, queue_pages, rules_pages
 from bibliothek.lending import flags as lending_flags
 from bibliothek.lending import holds as lending_holds
-from bibliothek.lending import member_pages, queue_pages, rules_pages
 from bibliothek.lending import notices as lending_notices
 from bibliothek.lending import pages as lending_pages
 from bibliothek.library import pages as library_pages
@@ -161,7 +161,7 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
     )
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), each_round)
     looking = Looking(kit.database, settings, clock)
-    cover_rounds = CoverRounds(kit.database, settings, clock, pictures_kept)
+    cover_rounds = CoverRounds(kit.database, settings, clock, _pictures_elsewhere)
     imports = Runs(kit.database, settings, clock)
     app.state = State({"kit": kit})
     app.on_startup = [rounds.start, looking.start, cover_rounds.start, imports.start]
@@ -206,10 +206,12 @@ def handlers() -> list[Any]:
         *picture_pages.handlers,
         *copies_pages.handlers,
         *care_pages.handlers,
+        *report_pages.handlers,
         *lending_pages.handlers,
         *member_pages.handlers,
         *queue_pages.handlers,
         *rules_pages.handlers,
+        *exceptions_pages.handlers,
         *kiosk_pages.handlers,
         *pairing_pages.handlers,
         *greeting_pages.handlers,
@@ -233,6 +235,11 @@ def handlers() -> list[Any]:
         *operations_api.handlers,
     ]
     return [*pages, Router("/api/v1", route_handlers=api)]
+
+
+def _pictures_elsewhere(db: Session) -> set[str]:
+    """The pictures that are not those of titles."""
+    return piles.pictures_kept(db) | photos_of_copies(db)
 
 
 def static_router(directory: Path) -> Router:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from litestar.params import FromPath, FromQuery
+from msgspec import Meta
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import actions, lines, merging, provenance, queries
@@ -20,7 +21,9 @@ from bibliothek.catalogue.rules import checked, checked_subjects, one_line
 from bibliothek.catalogue.wording import byline, field_word, language_word, short_title, source_word
 from bibliothek.codes import holds_card
 from bibliothek.copies.queries import copies_of, withdrawn_of
+from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _, ngettext
+from bibliothek.lending.exceptions import make_material, material_of, materials
 from bibliothek.lending.holds import join_queues
 from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.isbn import hyphenated
@@ -40,11 +43,13 @@ _FIELD_OF = {"contributors": "persons"}
 
 
 class EditForm(lines.TypedTitle):
-    """All fields of a title; ISBNs and subjects are one a line. `seen` is a digest of the title that the form was filled from."""
+    """All fields of a title; ISBNs and subjects are one a line. `seen` is a digest of the title that the form was filled from.
+    `material` is the number of its kind, None for a book like any other."""
 
     isbns: str | None
     subjects: str | None
     seen: str | None
+    material: Annotated[int, Meta(ge=1, le=LARGEST_ID)] | None = None
 
 
 class ChangedMeanwhile(Problem):
@@ -70,8 +75,11 @@ def edit(visit: Visit, title_id: FromPath[int]) -> Page:
     found = queries.title(visit.db, title_id)
     if visit.problem is None:
         visit.fields = {name: [value] for name, value in _typed(found).items()}
+        visit.fields["material"] = [str(material_of(visit.db, title_id) or "")]
     _forget_cards(visit)
-    return visit.page("catalogue/edit.html", title=found, seen=_seen(found))
+    kinds = [(kind.id, kind.name) for kind in materials(visit.db)]
+    offered = [("", _("Buch")), *kinds] if kinds else []
+    return visit.page("catalogue/edit.html", title=found, seen=_seen(found), materials=offered)
 
 
 @action("/titel/{title_id:int}/bearbeiten", Audience.LIBRARIANS, again=edit)
@@ -88,7 +96,10 @@ def save(visit: Visit, title_id: FromPath[int]) -> Redirect:
     errors.refuse()
     if form.seen and form.seen != _seen(found):
         raise ChangedMeanwhile
-    changed = actions.edit_title(visit.db, found, fields, visit.now, subjects)
+    changed = bool(actions.edit_title(visit.db, found, fields, visit.now, subjects))
+    if form.material != material_of(visit.db, found.id):
+        make_material(visit.db, found.id, form.material)
+        changed = True
     return visit.redirect(f"/titel/{title_id}", _("Gespeichert.") if changed else _("Es war schon alles so."))
 
 

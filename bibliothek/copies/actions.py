@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
 from bibliothek.catalogue.queries import title_that_stays
 from bibliothek.catalogue.rules import one_line
-from bibliothek.copies.models import Copy, PaperCode, Shelf
+from bibliothek.copies.models import Copy, CopyEvent, PaperCode, Shelf
+from bibliothek.copies.rules import may_happen
 from bibliothek.db import is_unique_violation
 from bibliothek.i18n import _, format_date
 from bibliothek.members.rules import sort_name
@@ -119,7 +120,61 @@ class CopyAtHome(Problem):
         )
 
 
-def withdraw(copy: Copy, reason: str, now: datetime, due_on: date | None) -> None:
+class DoesNotFit(Problem):
+    """It was so already, or cannot be: somebody else has said something of the copy meanwhile."""
+
+    code = "does-not-fit"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("Das passt nicht mehr: Inzwischen steht es anders um dieses Exemplar. Sieh noch einmal nach.")
+        )
+
+
+def write_down(
+    db: Session,
+    copy_id: int,
+    kind: str,
+    now: datetime,
+    by_id: int | None,
+    note: str | None = None,
+    photo: str | None = None,
+) -> None:
+    """What happened to a copy, for its history; `kind` is one of `models.EVENTS`, `photo` as of `catalogue.covers.keep`."""
+    db.execute(insert(CopyEvent).values(copy_id=copy_id, kind=kind, at=now, by_id=by_id, note=note, photo=photo))
+
+
+def happened(
+    db: Session,
+    copy: Copy,
+    kind: str,
+    now: datetime,
+    by_id: int,
+    note: str | None = None,
+    photo: str | None = None,
+    is_on_loan: bool = False,
+) -> None:
+    """A librarian says what is with a copy: `kind` is one of `rules.HAPPENINGS` but "lost", which ends a loan (see lending).
+
+    The caller has locked the copy. Whoever has it set aside is served otherwise by the next round. Raises DoesNotFit.
+    """
+    if kind == "lost" or kind not in may_happen(copy.state, copy.is_reference, is_on_loan):
+        raise DoesNotFit
+    match kind:
+        case "repair" | "missing":
+            copy.state = kind
+        case "mended" | "found":
+            copy.state = _at_hand(copy)
+        case "reference" | "lendable":
+            copy.is_reference = kind == "reference"
+    if kind in ("damaged", "repair"):
+        copy.condition = "damaged"
+    elif kind == "mended" and copy.condition == "damaged":
+        copy.condition = None
+    write_down(db, copy.id, kind, now, by_id, note, photo)
+
+
+def withdraw(db: Session, copy: Copy, reason: str, now: datetime, due_on: date | None, by_id: int | None) -> None:
     """The copy is not the library's any more; `reason` is of `rules.checked_reason`. Doing so again changes nothing.
 
     The caller has locked the copy (`queries.copy_for_change`) and then looked up `due_on`, which is the date of its open loan.
@@ -129,13 +184,19 @@ def withdraw(copy: Copy, reason: str, now: datetime, due_on: date | None) -> Non
         raise CopyAtHome(due_on)
     if copy.state != "withdrawn":
         copy.state, copy.withdrawn_at, copy.withdrawn_reason = "withdrawn", now, reason
+        write_down(db, copy.id, "withdrawn", now, by_id)
 
 
-def bring_back(copy: Copy) -> None:
+def bring_back(db: Session, copy: Copy, now: datetime, by_id: int | None) -> None:
     """A copy that was withdrawn is there again; without a label it waits for one."""
     if copy.state == "withdrawn":
-        copy.state = "active" if copy.labelled_at else "intake"
+        copy.state = _at_hand(copy)
         copy.withdrawn_at = copy.withdrawn_reason = None
+        write_down(db, copy.id, "brought_back", now, by_id)
+
+
+def _at_hand(copy: Copy) -> str:
+    return "active" if copy.labelled_at else "intake"
 
 
 def mark_labelled(copy: Copy, now: datetime) -> None:

@@ -16,15 +16,16 @@ from bibliothek.catalogue.rules import one_line
 from bibliothek.copies import actions, queries
 from bibliothek.copies.queries import MisreadCode, UnknownCopy, UnknownShelf
 from bibliothek.db import LARGEST_ID
-from bibliothek.i18n import _, format_date
+from bibliothek.i18n import _
 from bibliothek.labels.fields import PrintForm
 from bibliothek.labels.pdf import ShelfText, shelf_labels
 from bibliothek.labels.sheets import SHEETS, sheet_named
 from bibliothek.lending import actions as lending
+from bibliothek.lending import own, phone
 from bibliothek.lending import rules as lending_rules
+from bibliothek.lending.holds import NothingToWaitFor, OwnLoan
 from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, on_loan
 from bibliothek.lending.terms import terms
-from bibliothek.lending.wording import note_sentences
 from bibliothek.library.queries import library
 from bibliothek.members.queries import MemberRef
 from bibliothek.problems import Invalid
@@ -86,6 +87,8 @@ def _not_a_label(visit: Visit) -> Redirect:
 
 def _copy_page(visit: Visit, found: AtDesk) -> Page:
     mine = found.on_loan and found.member_id == visit.asker.member_id
+    kept_for_me = found.kept_for is not None and found.kept_for == visit.asker.member_id
+    own_holds = own.own_holds(visit.db, visit.asker.member_id, found.title_id) if visit.asker.member_id else []
     return visit.page(
         "copies/copy.html",
         copy=found,
@@ -93,16 +96,26 @@ def _copy_page(visit: Visit, found: AtDesk) -> Page:
         state=_badge(found, mine, visit.today),
         due_on=found.due_on,
         mine=mine,
-        can=_what_to_do(found),
-        kept_for_me=found.kept_for is not None and found.kept_for == visit.asker.member_id,
+        can=_what_to_do(found, mine, kept_for_me, bool(own_holds)),
+        hold=own_holds[0] if own_holds else None,
+        kept_for_me=kept_for_me,
         would_be_due=terms(visit.db).due_on(visit.today),
     )
 
 
-def _what_to_do(found: AtDesk) -> Literal["lend", "return"] | None:
-    if found.on_loan:
+def _what_to_do(
+    found: AtDesk, mine: bool, kept_for_me: bool, waits: bool
+) -> Literal["lend", "return", "found", "wait", "leave", "read"] | None:
+    """The one sensible thing."""
+    if found.state == "withdrawn":
+        return None
+    if found.state == "missing":
+        return "found"
+    if mine:
         return "return"
-    return None if found.state == "withdrawn" else "lend"
+    if found.on_loan or (found.kept_until and not kept_for_me):
+        return "leave" if waits else "wait"
+    return "read" if found.is_reference else "lend"
 
 
 def _badge(found: AtDesk, mine: bool, today: date) -> str:
@@ -113,23 +126,42 @@ def _badge(found: AtDesk, mine: bool, today: date) -> str:
     return "late" if lending_rules.is_overdue(found.due_on, today) else "soon"
 
 
-# For everyone, because whoever is not signed in presses it, too: they sign in first, and come back to press it again.
+# For everyone, because whoever is not signed in presses it, too: they sign in first, and then it is done.
 @action("/c/{code:str}/ausleihen", Audience.EVERYONE)
 def borrow(visit: Visit, code: FromPath[str]) -> Redirect:
-    """Lend the copy to whoever is signed in; the others are sent to sign in and brought back."""
+    """Lend the copy to whoever is signed in."""
     found = at_desk(visit.db, code)
     way_back = "/c/" + found.code
-    if visit.asker.is_kiosk:
-        return visit.redirect("/kiosk?exemplar=" + found.code)
     if not visit.asker.is_member:
-        answer = visit.redirect("/anmelden?zurueck=" + way_back)
-        answer.cookies.append(visit.cookie(BEGUN, found.code, BEGUN_LASTS))
-        return answer
+        return _sign_in_first(visit, phone.BORROW, found.code)
     try:
-        lent = lending.lend(visit.db, found, MemberRef(visit.member_id, visit.asker.name), visit.now, visit.today)
+        member = MemberRef(visit.member_id, visit.asker.name)
+        said = phone.borrow(visit.db, found, member, visit.now, visit.today)
     except (lending.CopyOnLoan, lending.CopyWithdrawn) as problem:
         return visit.redirect(way_back, problem.sentence, "stop")
-    return visit.redirect(way_back, _lent(lent))
+    return visit.redirect(way_back, said.sentence, said.kind)
+
+
+@action("/c/{code:str}/vormerken", Audience.EVERYONE)
+def wait(visit: Visit, code: FromPath[str]) -> Redirect:
+    """Wait for the title of this copy."""
+    found = at_desk(visit.db, code)
+    way_back = "/c/" + found.code
+    if not visit.asker.is_member:
+        return _sign_in_first(visit, phone.WAIT, found.code)
+    try:
+        said = phone.wait(visit.db, found.title_id, visit.member_id, visit.now, visit.today)
+    except (OwnLoan, NothingToWaitFor) as problem:
+        return visit.redirect(way_back, problem.sentence, "look")
+    return visit.redirect(way_back, said.sentence, said.kind)
+
+
+def _sign_in_first(visit: Visit, what: str, code: str) -> Redirect:
+    if visit.asker.is_kiosk:
+        return visit.redirect("/kiosk?exemplar=" + code)
+    answer = visit.redirect("/anmelden?zurueck=/c/" + code)
+    answer.cookies.append(visit.cookie(BEGUN, phone.begun(what, code), BEGUN_LASTS))
+    return answer
 
 
 # A copy in somebody's hands is theirs, whoever had it before.
@@ -143,12 +175,7 @@ def take_along(visit: Visit, code: FromPath[str]) -> Redirect:
         lent = lending.take_over(visit.db, found, member, visit.now, visit.today, visit.read(ReturnForm).loan)
     except (lending.CopyOnLoan, lending.CopyWithdrawn) as problem:
         return visit.redirect(way_back, problem.sentence, "stop")
-    return visit.redirect(way_back, _lent(lent))
-
-
-def _lent(lent: lending.Lent) -> str:
-    until = _("Ausgeliehen bis zum {date}.", date=format_date(lent.loan.due_on))
-    return " ".join([until, *note_sentences(lent.notes)])
+    return visit.redirect(way_back, phone.lent(lent).sentence)
 
 
 class ReturnForm(msgspec.Struct):
@@ -261,4 +288,4 @@ def print_labels(visit: Visit) -> File:
     return File(pdf, "application/pdf", "regaletiketten.pdf")
 
 
-handlers = [enter_code, copy, borrow, take_along, bring_back, shelves, add_shelf, rename_shelf, print_labels]
+handlers = [enter_code, copy, borrow, wait, take_along, bring_back, shelves, add_shelf, rename_shelf, print_labels]

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 from bibliothek import codes
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.rules import one_line
-from bibliothek.copies.models import Copy, Shelf
+from bibliothek.copies.models import Copy, CopyEvent, Shelf
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
 from bibliothek.lookup.scan import read_scan
@@ -126,8 +126,21 @@ def copy_for_change(db: Session, text: str) -> Copy:
     """The same, locked until the transaction ends: nobody lends it meanwhile."""
     found = copy_by(db, text)
     lock_copies(db, Copy.id == found.id)
-    db.refresh(found, ["state", "shelf_id", "labelled_at", "condition", "withdrawn_at", "withdrawn_reason"])
+    db.refresh(
+        found, ["state", "shelf_id", "labelled_at", "condition", "withdrawn_at", "withdrawn_reason", "is_reference"]
+    )
     return found
+
+
+def photos(db: Session) -> set[str]:
+    """The digests of all photos in the history of copies."""
+    return set(db.scalars(select(CopyEvent.photo).where(CopyEvent.photo.is_not(None)).distinct()))
+
+
+def has_photo(db: Session, text: str, digest: str) -> bool:
+    """Whether a photo belongs to the history of the copy with this code."""
+    its = select(CopyEvent.id).join(Copy).where(Copy.code == copy_code(text), CopyEvent.photo == digest)
+    return db.scalar(its.limit(1)) is not None
 
 
 def shelves(db: Session) -> Sequence[Shelf]:

@@ -16,6 +16,17 @@ REASONS = {
 }
 OTHER = "other"
 LONGEST_REASON = 200
+# What librarians say of a copy, besides lending it and taking it back. Which of it makes sense: `may_happen`.
+HAPPENINGS = {
+    "damaged": N_("beschädigt, bleibt aber im Regal"),
+    "repair": N_("beschädigt, muss repariert werden"),
+    "mended": N_("wieder heil"),
+    "missing": N_("nicht zu finden"),
+    "found": N_("wieder da"),
+    "lost": N_("verloren: Die Ausleihe endet, und das Buch gilt als nicht auffindbar"),
+    "reference": N_("bleibt von jetzt an zum Lesen hier im Raum"),
+    "lendable": N_("kann von jetzt an ausgeliehen werden"),
+}
 
 
 class BadCondition(Invalid):
@@ -49,14 +60,35 @@ def checked_reason(reason: str, note: str) -> str:
         return reason
     if reason != OTHER:
         raise BadReason("reason", _("Bitte wähle einen Grund."))
-    words = one_line(note)
+    words = checked_note(note)
     if not words:
         raise BadReason("note", _("Bitte schreib den Grund in ein paar Worten dazu."))
+    return words
+
+
+def checked_note(note: str, field: str = "note") -> str | None:
+    """What somebody wrote about a copy into `field`, in one line; None for nothing. Raises BadReason, CardAsText."""
+    words = one_line(note)
     if len(words) > LONGEST_REASON:
-        raise BadReason("note", _("Das ist zu lang: höchstens {n} Zeichen.", n=LONGEST_REASON))
+        raise BadReason(field, _("Das ist zu lang: höchstens {n} Zeichen.", n=LONGEST_REASON))
     if codes.holds_card(words):
         raise CardAsText
-    return words
+    return words or None
+
+
+def may_happen(state: str, is_reference: bool, is_on_loan: bool) -> list[str]:
+    """Which of HAPPENINGS make sense for a copy, in their order."""
+    kinds = {
+        "damaged": state in ("intake", "active"),
+        "repair": state in ("intake", "active", "missing"),
+        "mended": state == "repair",
+        "missing": state in ("intake", "active", "repair") and not is_on_loan,
+        "found": state == "missing",
+        "lost": is_on_loan,
+        "reference": state != "withdrawn" and not is_reference,
+        "lendable": state != "withdrawn" and is_reference,
+    }
+    return [kind for kind in HAPPENINGS if kinds[kind]]
 
 
 def condition_word(condition: str) -> str:

@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.models import TitleMaterial
-from bibliothek.copies.models import Copy, CopyEvent
+from bibliothek.copies.actions import write_down
+from bibliothek.copies.models import Copy
 from bibliothek.copies.queries import UnknownCopy
 from bibliothek.db import LARGEST_ID, has_many_writers, is_foreign_key_violation, is_unique_violation
 from bibliothek.i18n import _
@@ -75,6 +76,10 @@ class TooLateToUndo(Problem):
 
     def __init__(self) -> None:
         super().__init__(_("Das lässt sich nicht mehr zurücknehmen."))
+
+
+# The number of no loan: whoever gives back a copy with it ends none.
+NOTHING = 0
 
 
 class HasId(Protocol):
@@ -271,7 +276,7 @@ def _note_borrower(connection: Connection, loan_id: int, member_id: int) -> None
 def _see(db: Session, desk: Row[*tuple[Any, ...]], now: datetime, is_lent: bool = False) -> None:
     """The copy was in somebody's hands: whoever believed it missing was wrong, and what is lent is no longer being taken in."""
     if desk.state == "missing":
-        db.execute(insert(CopyEvent).values(copy_id=desk.copy_id, kind="found", at=now))
+        write_down(db, desk.copy_id, "found", now, None)
     becomes_active = desk.state == "missing" or (is_lent and desk.state == "intake")
     values = {"copy": desk.copy_id, "now": now}
     db.connection().execute(*((_SEEN_AS, values | {"as": "active"}) if becomes_active else (_SEEN, values)))
@@ -366,13 +371,15 @@ def leave(db: Session, member_id: int, now: datetime, today: date) -> None:
     db.execute(delete(Borrower).where(Borrower.member_id == member_id, Borrower.forget_at.is_not(None)))
 
 
-def lose(db: Session, loan_id: int, now: datetime, by_id: int | None) -> int:
+def lose(
+    db: Session, loan_id: int, now: datetime, by_id: int | None, note: str | None = None, photo: str | None = None
+) -> int:
     """The book will not come back: the loan ends, the copy counts as missing. Returns the copy's number. Raises NoSuchLoan."""
     desk = _desk_of(db, loan_id)
     _close(db, desk, now)
     db.execute(update(Loan).where(Loan.id == loan_id).values(ended_as="lost"))
     db.execute(update(Copy).where(Copy.id == desk.copy_id, Copy.state != "withdrawn").values(state="missing"))
-    db.execute(insert(CopyEvent).values(copy_id=desk.copy_id, kind="lost", at=now, by_id=by_id))
+    write_down(db, desk.copy_id, "lost", now, by_id, note, photo)
     return int(desk.copy_id)
 
 
@@ -440,7 +447,7 @@ def undo_loan(db: Session, loan_id: int, now: datetime, today: date, fulfilled: 
     member_id = desk.member_id
     db.execute(update(Loan).where(Loan.id == loan_id).values(returned_at=now, ended_as="undone"))
     flags.take_down(db, desk.copy_id, desk.lent_at)
-    db.execute(insert(CopyEvent).values(copy_id=desk.copy_id, kind="undone", at=now))
+    write_down(db, desk.copy_id, "undone", now, None)
     if fulfilled is not None:
         holds.take_back_fulfilment(db, desk.title_id, fulfilled, member_id, desk.copy_id, now, today)
     if (desk.is_waited_for or fulfilled is not None) and holds.is_free(db, desk.copy_id):
@@ -465,7 +472,7 @@ def undo_return(db: Session, loan_id: int, now: datetime, today: date) -> OpenLo
         holds.take_back_return(db, desk.title_id, desk.copy_id, member_id, now, today)
     db.execute(update(Loan).where(Loan.id == loan_id).values(returned_at=None, ended_as=None))
     db.execute(update(Borrower).where(Borrower.loan_id == loan_id).values(forget_at=None))
-    db.execute(insert(CopyEvent).values(copy_id=desk.copy_id, kind="undone", at=now))
+    write_down(db, desk.copy_id, "undone", now, None)
     return OpenLoan(loan_id, found.copy_id, found.due_on)
 
 

@@ -55,6 +55,13 @@ def open_flags(db: Session, limit: int = 200) -> Sequence[Flag]:
     return db.scalars(query.order_by(Flag.raised_at, Flag.id).limit(limit)).all()
 
 
+def settled(db: Session, limit: int) -> Sequence[Flag]:
+    """What was settled last, with copy, title and the librarian who did it."""
+    query = select(Flag).where(Flag.settled_at.is_not(None))
+    query = query.options(joinedload(Flag.copy).joinedload(Copy.title), joinedload(Flag.settled_by))
+    return db.scalars(query.order_by(Flag.settled_at.desc(), Flag.id.desc()).limit(limit)).all()
+
+
 def count_open(db: Session) -> int:
     return db.scalar(select(func.count(Flag.id)).where(Flag.settled_at.is_(None))) or 0
 

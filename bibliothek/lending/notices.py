@@ -54,6 +54,11 @@ def untell(db: Session, member_id: int, kind: str, day: date | None) -> bool:
     return found is not None
 
 
+def have_read(db: Session, member_id: int, now: datetime) -> None:
+    """A member has seen in their account what they were to be told until `now`."""
+    db.execute(delete(Notice).where(Notice.member_id == member_id, Notice.created_at <= now))
+
+
 def mail_them(templates: Renders, settings: Settings, db: Session, now: datetime) -> int:
     """Queue one mail to every member with an address about all their notices older than `PAUSE`, which are told thereby.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -11,12 +10,11 @@ from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
 from bibliothek.catalogue.wording import short_title
-from bibliothek.codes import read
 from bibliothek.db import LARGEST_ID
-from bibliothek.i18n import N_, _, format_date
-from bibliothek.lending import actions, queries, rules
-from bibliothek.members import queries as members
-from bibliothek.members.models import Member
+from bibliothek.i18n import _, format_date
+from bibliothek.lending import actions, choosing, queries, rules
+from bibliothek.lending.wording import flag_sentence
+from bibliothek.members.rules import local_path
 from bibliothek.problems import Invalid, NotFound
 from bibliothek.web.forms import BadForm
 from bibliothek.web.paging import page_number
@@ -26,18 +24,12 @@ from bibliothek.web.visit import Page, Redirect, Visit
 
 PATH = "/verwaltung/ausleihen"
 PER_PAGE = 50
-# More people with one name are told apart by typing more of it.
-MOST_CHOICES = 8
 
 
-class LendForm(msgspec.Struct):
-    """A copy's code; and the member, by card, by name or address, or chosen (`member_id`) among several of one name."""
+class LendForm(choosing.MemberForm, kw_only=True):
+    """A copy's code, and the member."""
 
     copy: Annotated[str, Meta(max_length=400)]
-    member: Annotated[str, Meta(max_length=400)] | None = None
-    member_id: (
-        Annotated[int, Meta(ge=1, le=LARGEST_ID, extra={"error": N_("Bitte wähle ein Mitglied aus der Liste.")})] | None
-    ) = None
 
 
 class TakeBackForm(msgspec.Struct):
@@ -69,7 +61,7 @@ def loans(
         q=q,
         overdue_only=overdue_on is not None,
         cursor=weiter,
-        choices=_choices(visit) if visit.problem else [],
+        choices=choosing.choices(visit.db, visit.field("member")) if visit.problem else [],
     )
 
 
@@ -84,7 +76,7 @@ def lend(visit: Visit) -> Redirect:
     except (NotFound, Invalid) as problem:
         errors["copy"] = problem.sentence
     try:
-        member = _member(visit, form)
+        member = choosing.member(visit.db, form.member or "", form.member_id)
     except (NotFound, Invalid) as problem:
         errors["member"] = problem.sentence
     if copy is None or member is None:
@@ -100,52 +92,8 @@ def _who_has_it(lent: actions.Lent, title: str, name: str) -> str:
     date = format_date(lent.loan.due_on)
     if lent.already:
         return _("{name} hat „{title}“ schon, bis zum {date}.", title=title, name=name, date=date)
-    return _("{name} hat jetzt „{title}“, bis zum {date}.", title=title, name=name, date=date)
-
-
-class SeveralMembers(Invalid):
-    """More than one member is called so."""
-
-    code = "several-members"
-
-    def __init__(self) -> None:
-        super().__init__(_("Das passt auf mehrere Mitglieder. Wähle eines aus oder tippe mehr vom Namen."))
-
-
-class NoMemberFound(NotFound):
-    """Nobody is called so."""
-
-    code = "no-member-found"
-
-    def __init__(self) -> None:
-        super().__init__(_("So heißt niemand. Scanne die Karte oder tippe einen Teil des Namens."))
-
-
-def _member(visit: Visit, form: LendForm) -> members.MemberRef | Member:
-    """Raises UnknownCard, SeveralMembers, NoMemberFound."""
-    scanned = read(form.member or "")
-    if scanned.kind == "card":
-        return members.member_ref(visit.db, scanned.value)
-    if scanned.kind == "misread" and scanned.value.startswith("M"):
-        raise members.UnknownCard
-    found = _named(visit, form.member or "")
-    if not found:
-        raise NoMemberFound
-    # Only among those that the name still fits: it may have been typed anew below an old choice.
-    chosen = [member for member in found if member.id == form.member_id] or found
-    if len(chosen) > 1:
-        raise SeveralMembers
-    return chosen[0]
-
-
-def _named(visit: Visit, text: str) -> Sequence[Member]:
-    return members.members(visit.db, text, limit=MOST_CHOICES) if text else []
-
-
-def _choices(visit: Visit) -> list[tuple[int, str]]:
-    """Members to choose from, when the name that was typed is not clear."""
-    found = _named(visit, visit.field("member")[:400])
-    return [(member.id, member.name) for member in found] if len(found) > 1 else []
+    said = _("{name} hat jetzt „{title}“, bis zum {date}.", title=title, name=name, date=date)
+    return " ".join([said, *map(flag_sentence, lent.notes)])
 
 
 @action(PATH + "/zuruecknehmen", Audience.LIBRARIANS, again=loans)
@@ -174,8 +122,27 @@ def _taken_back(visit: Visit, copy: queries.AtDesk, weiter: Literal["", "zurueck
     title = short_title(copy.title)
     if back.already:
         return visit.redirect(to, _("„{title}“ war nicht ausgeliehen.", title=title), "look")
-    where = _("Es gehört in Regal {shelf}.", shelf=copy.shelf) if copy.shelf else ""
-    return visit.redirect(to, " ".join([_("„{title}“ ist zurück.", title=title), where]).strip())
+    return visit.redirect(to, " ".join([_("„{title}“ ist zurück.", title=title), _where_to(copy, back)]).strip())
 
 
-handlers = [loans, lend, take_back_scanned, take_back]
+def _where_to(copy: queries.AtDesk, back: actions.GivenBack) -> str:
+    if back.kept_until:
+        date = format_date(back.kept_until)
+        return _("Jemand wartet darauf: Leg es bis zum {date} ins Abholfach.", date=date)
+    if back.state == "repair":
+        return _("Es muss repariert werden und gehört nicht ins Regal.")
+    return _("Es gehört in Regal {shelf}.", shelf=copy.shelf) if copy.shelf else ""
+
+
+@action(PATH + "/{loan_id:int}/verlaengern", Audience.LIBRARIANS)
+def renew(visit: Visit, loan_id: FromPath[int]) -> Redirect:
+    """Renew somebody's loan, by the rules that they have, too."""
+    to = local_path(visit.field("zurueck")) or PATH
+    try:
+        renewed = actions.renew(visit.db, loan_id, visit.now, visit.today)
+    except (actions.NotRenewed, actions.NoSuchLoan) as problem:
+        return visit.redirect(to, problem.sentence, "look")
+    return visit.redirect(to, _("Verlängert bis zum {date}.", date=format_date(renewed.due_on)))
+
+
+handlers = [loans, lend, take_back_scanned, take_back, renew]

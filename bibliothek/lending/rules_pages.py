@@ -19,7 +19,7 @@ from bibliothek.problems import Invalid
 from bibliothek.web.forms import BadForm
 from bibliothek.web.routes import action, page
 from bibliothek.web.sign_in import Audience
-from bibliothek.web.visit import Page, Redirect, Visit
+from bibliothek.web.visit import Answer, Page, Redirect, Visit
 
 RULES = "/verwaltung/regeln"
 OPENING = "/verwaltung/oeffnung"
@@ -43,6 +43,8 @@ class DaysForm(msgspec.Struct):
     reason: Annotated[str, Meta(max_length=LONGEST_REASON)]
     last: date | None = None
     is_open: str | None = None
+    # What the page has said would happen to people's dates is fine.
+    sure: str | None = None
 
 
 class Span(NamedTuple):
@@ -102,9 +104,15 @@ def change_rules(visit: Visit) -> Redirect:
 @page(OPENING, Audience.LIBRARIANS)
 def opening_page(visit: Visit) -> Page:
     """On which weekdays the library is open, and when that is different."""
+    return _opening(visit, 0)
+
+
+def _opening(visit: Visit, concerned: int) -> Page:
+    """`concerned` members would get other dates by what the form says: it is shown once more, to be confirmed."""
     open_on = the_library(visit.db).open_weekdays
     return visit.page(
         "lending/opening.html",
+        concerned=concerned,
         weekdays=[(day, _(name), bool(open_on >> day & 1)) for day, name in enumerate(WEEKDAYS)],
         spans=_spans(visit),
     )
@@ -133,12 +141,17 @@ def change_weekdays(visit: Visit) -> Redirect:
 
 
 @action(OPENING + "/tage", Audience.LIBRARIANS, again=opening_page)
-def change_days(visit: Visit) -> Redirect:
-    """Closed, or open, on these days whatever their weekday."""
+def change_days(visit: Visit) -> Answer:
+    """Closed, or open, on these days whatever their weekday. Where that moves people's dates, it is asked first."""
     form = visit.read(DaysForm)
     days = _days(form.first, form.last or form.first, visit.today)
     reason = " ".join(form.reason.split())
-    return _moved(visit, closures.set_days(visit.db, days, bool(form.is_open), reason, visit.now, visit.today))
+    with visit.db.begin_nested() as tried:
+        told = closures.set_days(visit.db, days, bool(form.is_open), reason, visit.now, visit.today)
+        is_asked = told and not form.sure
+        if is_asked:
+            tried.rollback()
+    return _opening(visit, told) if is_asked else _moved(visit, told)
 
 
 @action(OPENING + "/tage/loeschen", Audience.LIBRARIANS, again=opening_page)

@@ -38,9 +38,7 @@ def why_not_renew(why: Refusal, due_on: date, times: int) -> str:
                 return _("Verlängern geht bei diesem Buch nicht.")
             return _("Mehr als {n}-mal lässt sich dieses Buch nicht verlängern.", n=times)
         case "too_early":
-            return _(
-                "Das ist noch nicht nötig: Du kannst es ohnehin bis zum {date} behalten.", date=format_date(due_on)
-            )
+            return _("Das ist noch nicht nötig: Die Frist läuft ohnehin bis zum {date}.", date=format_date(due_on))
 
 
 def flag_sentence(kind: str) -> str:
@@ -62,6 +60,34 @@ def flag_sentence(kind: str) -> str:
             return _("Liegt im Abholfach, und niemand wartet mehr darauf. Stell es zurück ins Regal.")
         case "lost":
             return _("Wer es hat, findet es nicht mehr.")
+    raise ValueError(kind)
+
+
+def event_word(kind: str) -> str:
+    """What happened to a copy, as its history says it; `kind` is one of `copies.models.EVENTS`."""
+    match kind:
+        case "missing":
+            return _("war nicht zu finden")
+        case "found":
+            return _("ist wieder aufgetaucht")
+        case "damaged":
+            return _("ist beschädigt")
+        case "mended":
+            return _("ist wieder heil")
+        case "repair":
+            return _("muss repariert werden")
+        case "lost":
+            return _("ging verloren")
+        case "reference":
+            return _("bleibt im Raum")
+        case "lendable":
+            return _("kann ausgeliehen werden")
+        case "withdrawn":
+            return _("wurde ausgesondert")
+        case "brought_back":
+            return _("gehört wieder zum Bestand")
+        case "undone":
+            return _("ein Versehen wurde zurückgenommen")
     raise ValueError(kind)
 
 

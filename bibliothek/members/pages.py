@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Sequence
+from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
 from litestar.params import FromPath, FromQuery
+from msgspec import Meta
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
+from bibliothek.db import LARGEST_ID
 from bibliothek.donations.queries import given_by
 from bibliothek.i18n import N_, _
 from bibliothek.kiosk.actions import forget_member
 from bibliothek.labels.pdf import CardText, member_cards
 from bibliothek.labels.qr import qr_svg
 from bibliothek.lending.actions import leave
+from bibliothek.lending.exceptions import group_of, groups, put_into_group
 from bibliothek.lending.own import notice_sentences, own_holds, own_loans
 from bibliothek.lending.queries import loans_of
 from bibliothek.members import actions, queries, rules, sign_in
@@ -51,9 +55,12 @@ class OnlyAdmins(Problem):
 
 
 class MemberForm(msgspec.Struct):
+    """`group` is the number of the group that they are in, None for no group."""
+
     name: Name
     email: Address | None
     role: Role = "member"
+    group: Annotated[int, Meta(ge=1, le=LARGEST_ID)] | None = None
 
 
 # ---- The own account ----
@@ -111,7 +118,7 @@ def member_list(visit: Visit, q: FromQuery[str] = "", seite: FromQuery[str] = "1
 @page(f"{LIST}/neu", Audience.LIBRARIANS)
 def new_member(visit: Visit) -> Answer:
     """The form for a new member."""
-    return visit.page("members/new.html", roles=_roles_to_give(visit.asker))
+    return visit.page("members/new.html", roles=_roles_to_give(visit.asker), groups=_groups(visit.db))
 
 
 @action(f"{LIST}/neu", Audience.LIBRARIANS, again=new_member)
@@ -119,6 +126,7 @@ def add_member(visit: Visit) -> Answer:
     form = visit.read(MemberForm)
     _refuse_unless(visit.asker, form.role)
     made = actions.add_member(visit.db, form.name, form.email, form.role, visit.now)
+    put_into_group(visit.db, made.id, form.group)
     return visit.redirect(f"{LIST}/{made.id}", _("{name} ist jetzt Mitglied. Als Nächstes: die Karte.", name=made.name))
 
 
@@ -130,8 +138,16 @@ def member_page(visit: Visit, member_id: FromPath[int]) -> Answer:
     return visit.page(
         "members/member.html",
         member=member,
-        values={"name": member.name, "email": member.email or "", "role": member.role} | typed,
+        values={
+            "name": member.name,
+            "email": member.email or "",
+            "role": member.role,
+            "group": str(group_of(visit.db, member_id) or ""),
+        }
+        | typed,
+        groups=_groups(visit.db),
         loans=loans_of(visit.db, member_id),
+        holds=own_holds(visit.db, member_id),
         card_made=queries.with_card(visit.db, [member_id]).get(member_id),
         mine=rules.may_manage(visit.asker.role, member.role),
         is_self=visit.asker.member_id == member_id,
@@ -149,6 +165,7 @@ def change_member(visit: Visit, member_id: FromPath[int]) -> Answer:
     role = form.role if visit.field("role") else before.role
     _refuse_unless(visit.asker, role)
     actions.change_member(visit.db, member_id, form.name, form.email, role, visit.now)
+    put_into_group(visit.db, member_id, form.group)
     return visit.redirect(f"{LIST}/{member_id}", _("Gespeichert."))
 
 
@@ -280,6 +297,12 @@ def _refuse_unless(asker: Asker, role: str) -> None:
 
 def _role_names() -> dict[str, str]:
     return {role: _(name) for role, name in rules.ROLE_NAMES.items()}
+
+
+def _groups(db: Session) -> list[tuple[int | str, str]]:
+    """The groups to choose from, nothing where there are none."""
+    found = [(group.id, group.name) for group in groups(db)]
+    return [("", _("keine")), *found] if found else []
 
 
 def _roles_to_give(asker: Asker) -> list[tuple[str, str]]:

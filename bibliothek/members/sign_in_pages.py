@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote
 
 import msgspec
 from litestar.params import FromPath, FromQuery
@@ -12,10 +11,12 @@ from sqlalchemy.orm import Session
 
 from bibliothek.i18n import _
 from bibliothek.labels.qr import qr_svg
+from bibliothek.lending import phone
 from bibliothek.mail import outbox
 from bibliothek.mail.message import Message, make
 from bibliothek.members import actions, queries, rules, sign_in
 from bibliothek.members.fields import Address
+from bibliothek.members.queries import MemberRef
 from bibliothek.problems import Problem
 from bibliothek.tokens import hashed
 from bibliothek.web.network import network_of, public_address
@@ -203,17 +204,20 @@ def _end_old_session(visit: Visit, db: Session, new: str = "") -> None:
 
 
 def _welcome(visit: Visit, entry: sign_in.Entry, session: str) -> Redirect:
-    answer = visit.redirect(rules.way_on(entry.return_to or _begun(visit)))
+    """Where they wanted to go. What they had begun to do with a book there is done now."""
+    begun = read_cookie(BEGUN, visit.request, visit.settings) or ""
+    # A link that somebody shows knows nothing of the book.
+    book = phone.path_of(begun)
+    to = rules.way_on(entry.return_to or book)
+    answer = visit.redirect(to)
+    if book and to == book:
+        with visit.kit.database.writing() as db:
+            said = phone.finish(db, begun, MemberRef(entry.member_id, ""), visit.now, visit.today)
+        answer = visit.redirect(to, said.sentence, said.kind) if said else answer
     answer.cookies.append(visit.cookie(SESSION, session, int(actions.SESSION_LASTS.total_seconds())))
     answer.cookies.append(visit.cookie(ASKED, "", 0))
     answer.cookies.append(visit.cookie(BEGUN, "", 0))
     return answer
-
-
-def _begun(visit: Visit) -> str | None:
-    """The book that this browser wanted: a link that somebody shows knows nothing of it."""
-    code = read_cookie(BEGUN, visit.request, visit.settings)
-    return "/c/" + quote(code, safe="") if code else None
 
 
 handlers = [sign_in_page, ask_to_sign_in, code_page, enter_code, link_page, follow_link, sign_out]

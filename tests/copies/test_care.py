@@ -2,50 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 from sqlalchemy import select
 
 from bibliothek.codes import new_card_code
 from bibliothek.copies.models import Copy
-from bibliothek.copies.queries import count_unlabelled
-from bibliothek.lending.queries import availability
 from bibliothek.operations.verify import verify
 from tests import make
-from tests.client import Client, text_of
+from tests.client import text_of
 from tests.conftest import NOON, Library
-
-
-@dataclass
-class Desk:
-    client: Client
-    library: Library
-    code: str
-
-    def do(self, what: str, **fields: str) -> Any:
-        return self.client.submit(f"/c/{self.code}/{what}", **fields)
-
-    def copy(self) -> Copy:
-        with self.library.database.reading() as db:
-            return db.scalars(select(Copy).where(Copy.code == self.code)).one()
-
-    def counts(self) -> tuple[int, int, int]:
-        """Copies of the title that are here, that there are, and labels that wait."""
-        with self.library.database.reading() as db:
-            found = availability(db, [self.copy().title_id])[self.copy().title_id]
-            return found.available, found.total, count_unlabelled(db)
-
-
-@pytest.fixture
-def desk(both: Library) -> Any:
-    with both.database.writing() as db:
-        make.admin(db)
-        librarian, code = make.member(db, role="librarian"), make.copy(db, title="Zwei Mal").code
-        make.shelf(db, "Romane")
-    with both.client() as client:
-        yield Desk(client.sign_in(librarian), both, code)
+from tests.copies.conftest import Desk
 
 
 @pytest.mark.parametrize("what", ["bearbeiten", "aussondern", "zurueckholen"])

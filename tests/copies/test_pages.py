@@ -11,11 +11,12 @@ from sqlalchemy import select
 
 from bibliothek.codes import Kind, new_code
 from bibliothek.copies.models import Copy
-from bibliothek.lending.models import Borrower, Loan
+from bibliothek.lending import holds
+from bibliothek.lending.models import Borrower, Hold, Loan
 from bibliothek.members.models import Member
 from bibliothek.members.sign_in import new_link
 from tests import make
-from tests.client import Client, text_of
+from tests.client import HOST, Client, text_of
 from tests.conftest import Library
 
 NAME = "Ava Unverkennbar"
@@ -151,17 +152,88 @@ def test_strangers_sign_in_first_and_lend_nothing(both: Library, place: Place) -
         assert db.scalars(select(Loan)).all() == []
 
 
-def test_signing_in_leads_back_to_the_book_and_lends_nothing_unasked(both: Library, place: Place) -> None:
+def test_signing_in_finishes_what_was_begun(both: Library, place: Place) -> None:
     with both.database.writing() as db:
         link = new_link(db, place.reader, both.clock())
     with both.client() as client:
         press(client, place.copy, "ausleihen", follow=False)
         assert client.submit(f"/anmelden/{link}", False).headers["location"] == f"/c/{place.copy}"
         assert "begonnen" not in client.cookies
-        assert "Du behältst es bis zum" in text_of(client.get(f"/c/{place.copy}").text)
-        with both.database.reading() as db:
-            assert db.scalars(select(Loan)).all() == []
-        assert "Ausgeliehen bis" in press(client, place.copy, "ausleihen").text
+        assert "Ausgeliehen bis zum 21. Dezember 2026." in text_of(client.get(f"/c/{place.copy}").text)
+    with both.database.reading() as db:
+        assert db.scalars(select(Borrower.member_id)).all() == [place.reader.id]
+
+
+def test_what_somebody_else_took_meanwhile_is_said_after_signing_in(both: Library, place: Place) -> None:
+    with both.database.writing() as db:
+        link = new_link(db, place.reader, both.clock())
+    with both.client() as client:
+        press(client, place.copy, "ausleihen", follow=False)
+        lent_to(both, place, place.other)
+        answer = client.submit(f"/anmelden/{link}")
+        assert "gerade ein anderes Mitglied ausgeliehen" in text_of(answer.text)
+    with both.database.reading() as db:
+        assert db.scalars(select(Borrower.member_id)).all() == [place.other.id]
+
+
+@pytest.mark.parametrize(
+    "value", ["B663SWF", "ausleihen-", "ausleihen-../konto", "stehlen-B663SWF", "ausleihen-B663SWF"]
+)
+def test_a_cookie_that_somebody_made_up_does_no_harm(both: Library, place: Place, value: str) -> None:
+    with both.database.writing() as db:
+        link = new_link(db, place.reader, both.clock())
+    with both.client() as client:
+        client.cookies.set("begonnen", value, domain=HOST)
+        answer = client.submit(f"/anmelden/{link}", False)
+        assert answer.status_code == 303
+        assert answer.headers["location"] in ("/konto", "/c/B663SWF")
+    with both.database.reading() as db:
+        assert db.scalars(select(Loan)).all() == []
+
+
+# ---- Waiting ----
+
+
+def test_what_somebody_else_has_is_waited_for_with_one_press(both: Library, place: Place) -> None:
+    lent_to(both, place, place.other)
+    with both.client() as client:
+        client.sign_in(place.reader)
+        assert "Vorgemerkt. Du bist an Stelle 1" in text_of(press(client, place.copy, "vormerken").text)
+        page = client.get(f"/c/{place.copy}").text
+        assert "Nicht mehr warten" in page
+        assert "/vormerken" not in page
+    with both.database.reading() as db:
+        assert db.scalars(select(Hold.member_id)).all() == [place.reader.id]
+
+
+def test_signing_in_finishes_waiting_too(both: Library, place: Place) -> None:
+    lent_to(both, place, place.other)
+    with both.database.writing() as db:
+        link = new_link(db, place.reader, both.clock())
+    with both.client() as client:
+        press(client, place.copy, "vormerken", follow=False)
+        assert "Vorgemerkt. Du bist an Stelle 1" in text_of(client.submit(f"/anmelden/{link}").text)
+
+
+def test_what_is_kept_for_somebody_else_is_waited_for_and_still_to_be_had(both: Library, place: Place) -> None:
+    with both.database.writing() as db:
+        title_id = db.scalars(select(Copy.title_id).where(Copy.code == place.copy)).one()
+        holds.place(db, title_id, place.other.id, make.NOW, make.TODAY)
+    with both.client() as client:
+        client.sign_in(place.reader)
+        page = client.get(f"/c/{place.copy}").text
+        assert "wird für jemanden aufgehoben" in page
+        assert "Vormerken" in page
+        assert "jemand" in text_of(press(client, place.copy, "ausleihen").text)
+
+
+def test_what_stays_in_the_room_is_taken_along_only_on_purpose(both: Library, place: Place) -> None:
+    with both.database.writing() as db:
+        db.scalars(select(Copy).where(Copy.code == place.copy)).one().is_reference = True
+    with both.client() as client:
+        client.sign_in(place.reader)
+        assert "Ich muss es trotzdem mitnehmen" in client.get(f"/c/{place.copy}").text
+        assert "eigentlich zum Lesen hier im Raum da" in text_of(press(client, place.copy, "ausleihen").text)
 
 
 def test_strangers_may_not_bring_back_by_this_page(both: Library, place: Place) -> None:

@@ -243,9 +243,9 @@ class Lending(RuleBasedStateMachine):
         if self.model.loan_of(copy.id) is not None:
             return
         if back:
-            copies.bring_back(copy)
+            copies.bring_back(self.db, copy, self.now, None)
         else:
-            copies.withdraw(copy, "worn", self.now, on_loan([copy.id], self.db).get(copy.id))
+            copies.withdraw(self.db, copy, "worn", self.now, on_loan([copy.id], self.db).get(copy.id), None)
         self.db.flush()
         book = self.model.books[copy.id]
         book.state = "withdrawn" if not back else "intake" if book.state == "withdrawn" else book.state

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import select, update
 
 from bibliothek.copies.models import Copy
 from bibliothek.lending import actions, flags, holds
-from bibliothek.lending.models import Borrower, Flag, Hold, Loan, SpecialDay
+from bibliothek.lending.models import Borrower, Flag, Hold, Loan, Notice, SpecialDay
 from bibliothek.library.models import Library as Settings
 from bibliothek.members.models import Member
 from tests import make
@@ -229,8 +229,14 @@ def test_rules_that_make_no_sense_are_refused(desk: Desk, librarian: Client, wro
 def test_a_closure_moves_dates_and_says_how_many_are_told(desk: Desk, librarian: Client) -> None:
     desk.lend(desk.member)
     closed = {"first": "2026-12-20", "last": "2027-01-06", "reason": "Winterpause"}
+    asked = librarian.submit("/verwaltung/oeffnung/tage", **closed).text
+    assert "Ein Mitglied bekommt dadurch ein neues Datum" in text_of(asked)
+    assert 'value="Winterpause"' in asked
+    with desk.library.database.reading() as db:
+        assert db.scalars(select(SpecialDay)).all() == []
+        assert db.scalars(select(Loan.due_on)).all() == [date(2026, 12, 21)]
     assert "Ein Mitglied hat jetzt ein neues Datum" in text_of(
-        librarian.submit("/verwaltung/oeffnung/tage", **closed).text
+        librarian.submit("/verwaltung/oeffnung/tage", **closed, sure="1").text
     )
     page = text_of(librarian.get("/verwaltung/oeffnung").text)
     assert "20. Dezember 2026 – 6. Januar 2027 geschlossen · Winterpause" in page
@@ -276,3 +282,15 @@ def test_members_see_nothing_of_it(desk: Desk, path: str) -> None:
     assert desk.client.get(f"/verwaltung/{path}").status_code == 403
     assert desk.client.submit(f"/verwaltung/{path}/1").status_code in (403, 404, 405)
     assert desk.client.submit(f"/verwaltung/{path}", **RULES).status_code in (403, 405)
+
+
+def test_what_was_read_is_not_mailed_any_more(desk: Desk) -> None:
+    desk.lend(desk.other)
+    desk.wait(desk.member)
+    with desk.library.database.writing() as db:
+        actions.give_back(db, desk.copy, desk.library.clock(), TODAY)
+    assert "liegt für dich bereit" in text_of(desk.client.get("/konto").text)
+    desk.client.submit("/konto/gelesen")
+    assert "liegt für dich bereit" not in text_of(desk.client.get("/konto").text)
+    with desk.library.database.reading() as db:
+        assert db.scalars(select(Notice)).all() == []

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from bibliothek.codes import Kind, new_code
-from bibliothek.lending.models import Borrower, Loan
+from bibliothek.copies.models import Copy
+from bibliothek.lending.models import Borrower, Hold, Loan
 from bibliothek.members.models import Member
 from tests import make
 from tests.client import Client, text_of
@@ -219,3 +220,82 @@ def test_loans_are_for_librarians(desk: Desk, path: str | None) -> None:
         stranger.be_tablet()
         assert ask().status_code == 403
     assert desk.loans() == [desk.members[0].id]
+
+
+def test_what_speaks_against_a_loan_is_said_to_the_librarian(desk: Desk) -> None:
+    desk.client.submit(f"/c/{desk.copies[0]}/vermerken", kind="repair")
+    answer = text_of(desk.lend(desk.copies[0], "Mia").text)
+    assert "Mia Müller hat jetzt „Buch 0“" in answer
+    assert "Sollte repariert werden und wurde ausgeliehen." in answer
+    assert "gehört nicht ins Regal" in text_of(desk.take_back(desk.copies[0]).text)
+
+
+def test_what_somebody_waits_for_goes_to_the_pick_up_shelf(desk: Desk) -> None:
+    desk.lend(desk.copies[0], "Mia")
+    with desk.library.database.reading() as db:
+        title = db.scalars(select(Copy.title_id).where(Copy.code == desk.copies[0])).one()
+    assert f"/verwaltung/vormerkungen?titel={title}" in desk.client.get(f"/titel/{title}").text
+    page = desk.client.get("/verwaltung/vormerkungen", params={"titel": title}).text
+    assert "Für jemanden vormerken" in page
+    answer = desk.client.submit("/verwaltung/vormerkungen", titel=str(title), member="Kim")
+    assert answer.status_code == 422
+    assert "Das passt auf mehrere Mitglieder" in text_of(answer.text)
+    assert re.search(rf'type="radio"[^>]*value="{desk.members[2].id}"', answer.text)
+    chosen = {"titel": str(title), "member": "Kim", "member_id": str(desk.members[2].id)}
+    assert "Kim Maier wartet jetzt an Stelle 1." in text_of(
+        desk.client.submit("/verwaltung/vormerkungen", **chosen).text
+    )
+    answer = desk.take_back(desk.copies[0])
+    assert "Jemand wartet darauf: Leg es bis zum 30. November 2026 ins Abholfach." in text_of(answer.text)
+    page = desk.client.get(f"/verwaltung/mitglieder/{desk.members[2].id}").text
+    assert "liegt bis zum 30. November 2026 bereit" in text_of(page)
+    end = re.findall(r'action="(/verwaltung/vormerkungen/\d+)"', page)[0]
+    back = f"/verwaltung/mitglieder/{desk.members[2].id}"
+    assert desk.client.submit(end, False, zurueck=back).headers["location"] == back
+
+
+@pytest.mark.parametrize(
+    ("titel", "member", "said"),
+    [
+        (None, "Mia", "Mia Müller hat dieses Buch gerade ausgeliehen."),
+        (None, "Niemand", "So heißt niemand."),
+        ("999999", "Mia", "Diesen Titel gibt es"),
+        ("x", "Mia", ""),
+        ("9" * 50, "Mia", ""),
+    ],
+)
+def test_a_hold_that_cannot_be_is_refused(desk: Desk, titel: str | None, member: str, said: str) -> None:
+    desk.lend(desk.copies[0], "Mia")
+    with desk.library.database.reading() as db:
+        title = db.scalars(select(Copy.title_id).where(Copy.code == desk.copies[0])).one()
+    answer = desk.client.submit("/verwaltung/vormerkungen", titel=titel or str(title), member=member)
+    assert answer.status_code in (404, 422)
+    if titel is None:
+        assert said in text_of(answer.text)
+    with desk.library.database.reading() as db:
+        assert db.scalars(select(Hold)).all() == []
+
+
+def test_a_librarian_renews(desk: Desk) -> None:
+    desk.lend(desk.copies[0], "Mia")
+    html = desk.client.get(PATH).text
+    path = re.findall(rf'action="({PATH}/\d+/verlaengern)"', html)[0]
+    assert "noch nicht nötig" in text_of(desk.client.submit(path).text)
+    desk.library.clock.pass_time(days=7)
+    page = f"/verwaltung/mitglieder/{desk.members[0].id}"
+    assert path in desk.client.get(page).text
+    answer = desk.client.submit(path, zurueck=page)
+    assert answer.url.path == page
+    assert "Verlängert bis zum 28. Dezember 2026." in text_of(answer.text)
+    assert desk.client.submit(f"{PATH}/{2**70}/verlaengern").status_code == 200
+
+
+def test_what_was_settled_is_listed_with_who_did_it(desk: Desk) -> None:
+    desk.client.submit(f"/c/{desk.copies[0]}/vermerken", kind="repair")
+    desk.lend(desk.copies[0], "Mia")
+    page = desk.client.get("/verwaltung/klaeren").text
+    desk.client.submit(re.findall(r'action="(/verwaltung/klaeren/\d+)"', page)[0])
+    page = text_of(desk.client.get("/verwaltung/klaeren").text)
+    assert "Zuletzt erledigt Buch 0" in page
+    assert "Betreuung, 23. November 2026" in page
+    assert "Mia" not in page

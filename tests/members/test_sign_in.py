@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
+from bibliothek.lending.models import Loan
 from bibliothek.mail.models import Mail
 from bibliothek.members import actions, queries, rules, sign_in
 from bibliothek.members.models import BrowserSession, Member, SignIn
@@ -578,3 +579,15 @@ def test_a_link_to_an_address_that_was_changed_stops_working(mailing: Library) -
 def test_limits_and_lifetimes_are_what_the_pages_say() -> None:
     assert rules.LINK_LASTS.total_seconds() == 600
     assert rules.MOST_TRIES == 5
+
+
+def test_who_signs_in_to_go_elsewhere_borrows_nothing(mailing: Library) -> None:
+    with mailing.database.writing() as db:
+        make.admin(db)
+        make.member(db, email="mitglied@example.org")
+        code = make.copy(db).code
+    with mailing.client() as client:
+        client.submit(f"/c/{code}/ausleihen", False)
+        client.submit("/anmelden", email="mitglied@example.org", zurueck="/katalog")
+        assert client.submit(last_mail(mailing).path, False).headers["location"] == "/katalog"
+    assert count(mailing, Loan) == 0

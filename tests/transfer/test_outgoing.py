@@ -89,7 +89,7 @@ def test_all_that_is_known_of_a_copy_comes_back(both: Library, elsewhere: Librar
             copying.mark_labelled(one, NOON + timedelta(hours=n))
             one.state, one.condition = state, condition
         for reason in ("lost", 'wegen Schimmel; „nass"'):
-            copying.withdraw(make.copy(db, of), reason, NOON, None)
+            copying.withdraw(db, make.copy(db, of), reason, NOON, None, None)
     out = rows(comes_back(both, elsewhere, tmp_path))
     assert [row["Stand"] for row in out] == [
         "", "noch ohne Etikett", "in Reparatur", "nicht auffindbar", "da", "ausgesondert", "ausgesondert",
