@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,13 +121,11 @@ def until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def is_ready(port: int) -> bool:
-    program = Program(port, "")
-    try:
-        return program.ask("GET", "/readyz").status == 200
-    except GONE:
-        return False
-    finally:
-        program.close()
+    with closing(Program(port, "")) as program:
+        try:
+            return program.ask("GET", "/readyz").status == 200
+        except GONE:
+            return False
 
 
 @contextmanager
