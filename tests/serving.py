@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -31,12 +32,12 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
-    ready_after: float
+    ready_after: float = 0.0
 
     def kill(self) -> None:
         """As the kernel does it: nothing is said, written or closed any more."""
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
 
     def bugs(self) -> list[str]:
         """What the log says of errors that nobody expected, of this server and those before it in the same folder."""
@@ -99,25 +100,30 @@ def start(library: Library, port: int | None = None) -> Server:
         process = subprocess.Popen(
             [sys.executable, "-m", "bibliothek", "serve", "--port", str(port)],
             env={**os.environ, **surroundings},
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=file,
         )
+    server = Server(process, port, log)
     try:
-        until_ready(process, port, log)
+        _until_greeted(process)
+        assert is_ready(port), log.read_text(encoding="utf-8")
     except BaseException:
-        process.kill()
-        process.wait()
+        server.kill()
         raise
-    return Server(process, port, log, time.monotonic() - began)
+    server.ready_after = time.monotonic() - began
+    return server
 
 
-def until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Return when `/readyz` says 200; raises AssertionError when it does not."""
-    until = time.monotonic() + PATIENCE_S
-    while not is_ready(port):
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        assert time.monotonic() < until, "the server is not ready"
-        time.sleep(0.005)
+def _until_greeted(process: subprocess.Popen[bytes]) -> None:
+    """Return when the server has said that it serves, or has ended.
+
+    To knock at its port until then could take that very port: whoever connects gets any free one to do so from.
+    """
+    watchdog = threading.Timer(PATIENCE_S, process.kill)
+    watchdog.start()
+    assert process.stdout
+    next((line for line in process.stdout if b"Strg+C" in line), None)
+    watchdog.cancel()
 
 
 def is_ready(port: int) -> bool:

@@ -25,7 +25,7 @@ from tests.traffic import Book, assert_done_once, assert_nothing_lost, assert_so
 
 TORTURE = os.environ.get("TORTURE") == "1"
 PROGRAMS, KILLS, RESTARTS = 8, 300 if TORTURE else 10, 30 if TORTURE else 3
-OPERATIONS_OF_TWO = 40_000 if TORTURE else 800
+OPERATIONS_OF_TWO = 40_000 if TORTURE else 400
 # So many operations are answered between two crashes, at most.
 BETWEEN = 40
 # On a machine that does much else a start takes longer: then as long as a few without a crash before.
@@ -36,11 +36,15 @@ UNAVAILABLE = (
 
 
 class Persistent:
-    """A program that repeats each call under its key until it gets an answer other than that nobody could be reached."""
+    """A program that repeats each call under its key until it gets an answer other than that nobody could be reached.
 
-    def __init__(self, program: Program, is_up: Event, answered: Semaphore) -> None:
+    Once `is_over`, it gives up instead.
+    """
+
+    def __init__(self, program: Program, is_up: Event, is_over: Event, answered: Semaphore) -> None:
         self._program = program
         self._is_up = is_up
+        self._is_over = is_over
         self._answered = answered
         self.unavailable: list[Answer] = []
 
@@ -50,6 +54,8 @@ class Persistent:
             try:
                 answer = self._program.send(method, path, body, key)
             except GONE:
+                if self._is_over.is_set():
+                    raise
                 continue
             if answer.status == 503:
                 self.unavailable.append(answer)
@@ -64,11 +70,11 @@ class Persistent:
 @contextmanager
 def busy(book: Book, port: int, is_up: Event) -> Iterator[tuple[Semaphore, list[Persistent]]]:
     """Programs that do what they can until the block ends. Yields what counts their answers, and the programs."""
-    stop, answered = Event(), Semaphore(0)
-    programs = [Persistent(Program(port, book.things.token), is_up, answered) for _ in range(PROGRAMS)]
+    is_over, answered = Event(), Semaphore(0)
+    programs = [Persistent(Program(port, book.things.token), is_up, is_over, answered) for _ in range(PROGRAMS)]
 
     def run(program: Persistent, dice: Random) -> None:
-        while not stop.is_set():
+        while not is_over.is_set():
             one_operation(book, dice, program.send)
         program.close()
 
@@ -77,7 +83,7 @@ def busy(book: Book, port: int, is_up: Event) -> Iterator[tuple[Semaphore, list[
         try:
             yield answered, programs
         finally:
-            stop.set()
+            is_over.set()
             is_up.set()
         for one in running:
             one.result()
