@@ -8,6 +8,7 @@ with BEGIN IMMEDIATE on SQLite and queued behind one process-wide lock, so that 
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -35,6 +36,9 @@ BUSY_TIMEOUT_MS = 20_000
 # How long emptying the log may wait for readers, in milliseconds: lending waits behind it. With eight readers that hold a
 # moment for 50 ms each, over and over, 11 of 12 tries came through; without waiting none did.
 EMPTYING_TIMEOUT_MS = 250
+
+# In bytes: a hundred loans.
+LEAST_ROOM = 2**21
 
 # FULL syncs the write-ahead log at every commit: an acknowledged loan survives a power cut. secure_delete overwrites what
 # was deleted: who read what must be gone from the file, too.
@@ -163,6 +167,11 @@ class Database:
             finally:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             return not busy
+
+    def has_room(self) -> bool:
+        """Whether the disk with SQLite's file has room for some more transactions; PostgreSQL looks after its own."""
+        file = self._writer.url.database
+        return not self.is_sqlite or file is None or shutil.disk_usage(Path(file).parent).free >= LEAST_ROOM
 
     def close(self) -> None:
         self._reader.dispose()

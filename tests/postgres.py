@@ -34,34 +34,41 @@ def find_programs() -> Path:
 @contextmanager
 def server() -> Iterator[Path]:
     """Start a server that listens on a unix socket only, and yield the socket's folder. Nothing survives it."""
-    programs = find_programs()
     folder = Path(tempfile.mkdtemp(prefix="bibliothek-pg-"))
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if os.geteuid() == 0 else None
+    user = _user()
     if user:
         owner = pwd.getpwnam(user)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    data = folder / "data"
-
-    def run(*command: str) -> None:
-        subprocess.run(
-            [*command],
-            check=True,
-            user=user,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-        )
-
-    run(str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--auth=trust", "--no-sync")
+    _run(folder, "initdb", "-U", "postgres", "-E", "UTF8", "--auth=trust", "--no-sync")
     # No fsync: a test database may be lost. Everything else is as an operator has it.
     options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=300 -c full_page_writes=off"
-    run(str(programs / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(folder / "log"), "start")
+    _run(folder, "pg_ctl", "-w", "-o", options, "-l", str(folder / "log"), "start")
     try:
         yield folder
     finally:
-        run(str(programs / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
+        _run(folder, "pg_ctl", "-w", "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def crash_and_restart(socket: Path) -> None:
+    """All of the server's processes end at once, as in a crash; another one recovers what they left, and is ready."""
+    _run(socket, "pg_ctl", "-w", "-m", "immediate", "-l", str(socket / "log"), "restart")
+
+
+def _user() -> str | None:
+    # PostgreSQL refuses to run as root.
+    return "postgres" if os.geteuid() == 0 else None
+
+
+def _run(folder: Path, program: str, *arguments: str) -> None:
+    subprocess.run(
+        [str(find_programs() / program), "-D", str(folder / "data"), *arguments],
+        check=True,
+        user=_user(),
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+    )
 
 
 def address(socket: Path, database: str) -> str:

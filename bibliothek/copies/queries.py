@@ -211,7 +211,7 @@ def lock_copies(db: Session, which: ColumnElement[bool]) -> None:
 
     To be called before a transaction changes several: two that lock the same ones in different order wait for each other.
     """
-    db.execute(select(Copy.id).where(which).order_by(Copy.id).with_for_update())
+    db.execute(select(Copy.id).where(which).order_by(Copy.id).with_for_update(key_share=True))
 
 
 def last_labelled(db: Session) -> Sequence[Copy]:

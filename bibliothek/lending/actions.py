@@ -164,8 +164,8 @@ _SCANNED = _ALL.add_columns(
 ).where(Copy.code == bindparam("code"))
 # On its own and before the rest: PostgreSQL reads what it locks anew, but not the loans joined to it, so whoever waited
 # for the lock in one statement with them would decide by the loans of before.
-_LOCK = select(Copy.id).where(Copy.id == bindparam("copy_id")).with_for_update()
-_LOCK_SCANNED = select(Copy.id).where(Copy.code == bindparam("code")).with_for_update()
+_LOCK = select(Copy.id).where(Copy.id == bindparam("copy_id")).with_for_update(key_share=True)
+_LOCK_SCANNED = select(Copy.id).where(Copy.code == bindparam("code")).with_for_update(key_share=True)
 _OF_LOAN = select(Loan.copy_id).where(Loan.id == bindparam("loan_id"), Loan.returned_at.is_(None))
 # Who asks: their group, how many books they have, and how many of those are of the material in question.
 _MEMBER = (

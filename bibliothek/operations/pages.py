@@ -24,9 +24,12 @@ def why_not_ready(database: Database) -> str | None:
         with database.writing() as db:
             if current(db.connection()) != newest():
                 return "migrations are missing"
-            # Written and taken back: a disk that is full or read-only shows here.
+            # Written and taken back: a database that is locked or read-only shows here. A full disk does not, because SQLite
+            # writes nothing before it commits.
             db.execute(text("UPDATE library SET name = name"))
             db.rollback()
+        if not database.has_room():
+            return "the disk is full"
     except (DBAPIError, TimeoutError) as error:
         log.error("not ready: %s", getattr(error, "orig", error))
         return "the database cannot be written"

@@ -1,20 +1,32 @@
-"""Many people, one copy, at once."""
+"""Many people at once: one copy, or few of them and all that can be done with them."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from datetime import timedelta
+from threading import Barrier, Event
+from typing import Any
 
+import pytest
 from sqlalchemy import select
 
-from bibliothek.lending.models import Borrower, Loan
+from bibliothek.lending import actions as lending
+from bibliothek.lending import holds
+from bibliothek.lending.models import Borrower, Hold, Loan
+from bibliothek.operations import verify
 from tests import make
 from tests.client import Client
 from tests.conftest import Library
+from tests.serving import Program, serving
+from tests.traffic import Book, Things, assert_done_once, assert_sound, furnish, operate
 
+TORTURE = os.environ.get("TORTURE") == "1"
 PEOPLE = 24
+PROGRAMS, ROUNDS = 32, 1000 if TORTURE else 50
+MANY_PROGRAMS, OPERATIONS = 64, 100_000 if TORTURE else 2048
 
 
 def all_at_once(do: Callable[[int], int]) -> Counter[int]:
@@ -31,19 +43,6 @@ def all_at_once(do: Callable[[int], int]) -> Counter[int]:
 
 def lend(client: Client, copy: str, card: str) -> int:
     return int(client.post("/api/v1/loans", json={"copy": copy, "member": card}).status_code)
-
-
-def test_of_24_people_who_lend_one_copy_at_once_one_gets_it(both: Library) -> None:
-    with both.database.writing() as db:
-        make.admin(db)
-        copy = make.copy(db).code
-        cards = [make.card(db) for _ in range(PEOPLE)]
-    with both.client() as client:
-        client.with_token()
-        assert all_at_once(lambda n: lend(client, copy, cards[n])) == {201: 1, 409: PEOPLE - 1}
-    with both.database.reading() as db:
-        assert len(db.scalars(select(Loan)).all()) == 1
-        assert len(db.scalars(select(Borrower)).all()) == 1
 
 
 def test_one_person_who_lends_one_copy_24_times_at_once_has_it_once(both: Library) -> None:
@@ -92,3 +91,92 @@ def test_a_tablet_that_is_scanned_at_on_two_sides_at_once_loses_nothing(both: Li
         assert all_at_once(lambda n: int(client.submit("/kiosk", scan=copies[n]).status_code)) == {200: PEOPLE}
     with both.database.reading() as db:
         assert len(db.scalars(select(Borrower)).all()) == PEOPLE
+
+
+def test_whoever_leaves_a_queue_and_whoever_takes_the_copy_set_aside_do_not_block_each_other(
+    both: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy goes on to the next in line just while it is being lent to somebody else."""
+    with both.database.writing() as db:
+        title = make.title(db)
+        here, lent = make.copy(db, title), make.copy(db, title)
+        make.loan(db, lent)
+        first, second = (holds.place(db, title.id, make.member(db).id, make.NOW, make.TODAY) for _ in range(2))
+        other = make.member(db)
+    assert (first.ready_until, second.ready_until) == (make.TODAY + timedelta(days=7), None)
+    locked, left, at_loan = Event(), Event(), holds.at_loan
+
+    def slowly(*given: Any) -> holds.AtLoan:
+        locked.set()
+        # On SQLite whoever leaves has to wait until we are through.
+        assert both.database.is_sqlite or left.wait(5)
+        return at_loan(*given)
+
+    def take() -> None:
+        with both.database.writing() as db:
+            lending.lend(db, here, other, make.NOW, make.TODAY)
+
+    def leave() -> None:
+        locked.wait(5)
+        with both.database.writing() as db:
+            holds.cancel(db, first.id, make.NOW, make.TODAY)
+        left.set()
+
+    monkeypatch.setattr(holds, "at_loan", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        for one in [threads.submit(take), threads.submit(leave)]:
+            one.result()
+    with both.database.reading() as db:
+        assert db.get_one(Hold, first.id).ended_as == "cancelled"
+        assert db.get_one(Hold, second.id).copy_id is None
+        assert verify._kept_copies_are_here(db) == []
+
+
+# ---- With a real server ----
+
+
+def lend_in_rounds(port: int, things: Things, copies: list[str]) -> list[Counter[int]]:
+    """What all programs were told who lent the first copy at once, then the second and so on, each to another member."""
+    told: list[Counter[int]] = [Counter() for _ in copies]
+    start = Barrier(PROGRAMS)
+
+    def rounds(card: str) -> list[int]:
+        program = Program(port, things.token)
+        statuses = []
+        for copy in copies:
+            start.wait(60)
+            statuses.append(program.send("POST", "/api/v1/loans", {"copy": copy, "member": card}).status)
+        program.close()
+        return statuses
+
+    with ThreadPoolExecutor(PROGRAMS) as threads:
+        for statuses in threads.map(rounds, things.cards):
+            for counter, status in zip(told, statuses, strict=True):
+                counter[status] += 1
+    return told
+
+
+def test_of_32_programs_that_lend_one_copy_at_once_one_gets_it(both: Library) -> None:
+    things = furnish(both)
+    with both.database.writing() as db:
+        title = make.title(db)
+        copies = [make.copy(db, title).code for _ in range(ROUNDS)]
+        things.cards = [make.card(db) for _ in range(PROGRAMS)]
+    with serving(both) as server:
+        assert lend_in_rounds(server.port, things, copies) == [{201: 1, 409: PROGRAMS - 1}] * ROUNDS
+        assert server.bugs() == []
+    with both.database.reading() as db:
+        assert len(db.scalars(select(Loan)).all()) == ROUNDS
+        assert len(db.scalars(select(Borrower)).all()) == ROUNDS
+
+
+def test_64_programs_that_do_all_they_can_with_few_books_break_nothing(both: Library) -> None:
+    book = Book(furnish(both))
+    with serving(both) as server, ThreadPoolExecutor(MANY_PROGRAMS) as threads:
+        programs = [Program(server.port, book.things.token) for _ in range(MANY_PROGRAMS)]
+        running = [threads.submit(operate, book, program, OPERATIONS // MANY_PROGRAMS) for program in programs]
+        for one in running:
+            one.result()
+        assert server.bugs() == []
+    assert_sound(both)
+    assert_done_once(both, book.so_far())
