@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery
 from msgspec import Meta
 
 from bibliothek.catalogue.queries import recent
-from bibliothek.codes import command_code
+from bibliothek.codes import ALPHABET, command_code
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import LANGUAGES, _, language, use_language
 from bibliothek.kiosk import actions, queries
@@ -171,6 +171,7 @@ def _panel(visit: Visit, answer: Answer | None, reload: bool = False) -> Page:
         reload=reload,
         newest=[] if visit.wants_fragment else recent(visit.db, SPINES),
         number=new_token(),
+        signs=ALPHABET,
         foreign=language.get() != visit.settings.language,
         **({} if visit.wants_fragment else shown(visit)),
     )

@@ -9,23 +9,29 @@
   const waiting = document.getElementById("waiting");
   const status = document.getElementById("scan-status");
   const keys = document.getElementById("keys");
+  const pad = document.getElementById("pad");
   const SESSION_MS = 30000;
   const COUNTDOWN_MS = 20000;
   const DETAILS_MS = 10000;
   const END = "/kiosk/fertig";
   const STAY = "/kiosk/weiter";
-  // A language that a guest chose goes when nobody does anything for so long.
-  const FOREIGN_MS = 60000;
+  // What a guest chose or half typed goes when nobody does anything for so long.
+  const AWAY_MS = 60000;
   // An answer to nobody in particular stays this long.
   const ANSWER_MS = 15000;
+  // Most answers are there sooner than this: to say before that one is coming would only flicker.
+  const READING_MS = 60;
+  const NOTES = { ok: [880], look: [660, 660], stop: [220, 220] };
   let timers = [];
   let lastScanAt = 0;
-  let foreign = 0;
+  let away = 0;
   let isOver = false;
+  let isStale = false;
+  let network = "";
 
   const say = (state) => {
-    status.textContent = state ? form.dataset[state] : "";
-    form.classList.toggle("is-late", Boolean(state));
+    network = state;
+    tell();
     // What was said about the book before must not pass for an answer about this one.
     if (state && isScanWaiting() && !result.querySelector("[data-waiting]")) fill(waiting);
   };
@@ -38,6 +44,16 @@
     if (line.length && now - lastScanAt > SESSION_MS) line.add(END, {});
     lastScanAt = now;
     line.add(form.action, { scan: text, nummer: window.scanning.number() });
+    setTimeout(tell, READING_MS);
+    closePad();
+  }
+
+  // What becomes of the scans that wait: the network is slow or away, or they are just being read.
+  function tell() {
+    const isReading = !network && isScanWaiting();
+    status.textContent = isReading ? form.dataset.reading : (form.dataset[network] ?? "");
+    form.classList.toggle("is-reading", isReading);
+    form.classList.toggle("is-late", Boolean(network));
   }
 
   function isScanWaiting() {
@@ -53,10 +69,13 @@
       return;
     }
     result.innerHTML = html;
-    if (result.querySelector("[data-reload]") && !line.length) {
+    tell();
+    if (result.querySelector("[data-reload]")) isStale = true;
+    if (isStale && isFree()) {
       location.reload();
       return;
     }
+    if (item.url !== STAY) window.scanning.play(NOTES[result.querySelector("[data-result]")?.dataset.result] ?? []);
     window.scrollTo(0, 0);
     input.focus({ preventScroll: true });
     watch(item.sent);
@@ -123,7 +142,12 @@
     timers = [];
     field.forget();
     fill(isScanWaiting() && form.classList.contains("is-late") ? waiting : nobody);
-    if (isOver && isForeign() && !line.length && !input.value) location.reload();
+    if ((isStale || (isOver && isForeign())) && isFree()) location.reload();
+  }
+
+  // A reload now loses no scan, also none that is just being typed.
+  function isFree() {
+    return !line.length && !input.value;
   }
 
   function fill(template) {
@@ -136,8 +160,14 @@
   }
 
   function stillHere() {
-    clearTimeout(foreign);
-    if (isForeign()) foreign = setTimeout(end_, FOREIGN_MS);
+    clearTimeout(away);
+    away = setTimeout(left, AWAY_MS);
+  }
+
+  // What somebody typed and left behind, perhaps half the code of a card, is not for the next.
+  function left() {
+    input.value = "";
+    if (isForeign()) end_();
   }
 
   function returnByItself() {
@@ -177,16 +207,35 @@
   window.addEventListener("focus", takeFocus);
   document.addEventListener("visibilitychange", takeFocus);
 
-  // The screen's keyboard would cover the answer; whoever has no scanner calls it up.
+  // The system's keyboard would cover the answer, and many tablets have none: whoever has no scanner calls up these keys.
   input.inputMode = "none";
   keys.hidden = false;
-  keys.addEventListener("click", () => {
-    const wanted = input.inputMode === "none";
-    input.inputMode = wanted ? "text" : "none";
-    keys.setAttribute("aria-pressed", String(wanted));
-    input.blur();
-    input.focus();
+
+  function showPad(isOpen) {
+    pad.hidden = !isOpen;
+    keys.setAttribute("aria-expanded", String(isOpen));
+    input.focus({ preventScroll: true });
+  }
+
+  function closePad() {
+    if (!pad.hidden) showPad(false);
+  }
+
+  keys.addEventListener("click", () => showPad(pad.hidden));
+
+  // A finger on the pad leaves the focus in the field; who comes to a key by keyboard keeps it there.
+  pad.addEventListener("pointerdown", (event) => event.preventDefault());
+  pad.addEventListener("click", (event) => {
+    const key = event.target.closest("button[type=button]");
+    if (!key) return;
+    input.value = key.dataset.key ? input.value + key.dataset.key : input.value.slice(0, -1);
+    input.dispatchEvent(new Event("input", { bubbles: true }));
   });
+  pad.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") closePad();
+  });
+
+  window.scanning.soundButton(document.getElementById("sound"), () => input.focus({ preventScroll: true }));
 
   // A page that the browser kept for its back button shows somebody who left.
   window.addEventListener("pageshow", (event) => {

@@ -304,23 +304,10 @@
   function signal(row) {
     const kind = row.dataset.state ?? "wrong";
     row.classList.add("is-new");
-    NOTES[kind]?.forEach((pitch, n) => window.scanning.beep(pitch, n * 0.14));
+    window.scanning.play(NOTES[kind] ?? []);
   }
 
-  function showSound() {
-    const isOn = window.scanning.isLoud();
-    sound.textContent = isOn ? sound.dataset.on : sound.dataset.off;
-    sound.setAttribute("aria-pressed", String(isOn));
-  }
-
-  sound.hidden = false;
-  sound.addEventListener("click", () => {
-    localStorage.setItem("stapel-ton", window.scanning.isLoud() ? "aus" : "an");
-    showSound();
-    window.scanning.beep(880);
-    input.focus({ preventScroll: true });
-  });
-  showSound();
+  window.scanning.soundButton(sound, () => input.focus({ preventScroll: true }));
 
   // ---- The field always has the focus ----
 

@@ -5,10 +5,6 @@
 "use strict";
 
 (() => {
-  const SAME_SCAN_MS = 3000;
-  // A scanner types a key every 2 to 30 ms; nobody types a whole code like that.
-  const SCANNER_KEY_MS = 100;
-  const SHORTEST_CODE = 5;
   const SLOW_MS = 1500;
   const GIVE_UP_MS = 10000;
   const PAUSES_MS = [500, 1000, 2000, 4000];
@@ -114,52 +110,40 @@
 
   // Calls `scanned(text)` for everything that is typed into `input` and ended by Enter, or by Tab if a scanner typed it. The same
   // text within `sameMs` is one scan: then `again(text)` is called instead.
-  function field(input, scanned, { sameMs = SAME_SCAN_MS, again = () => {} } = {}) {
-    let last = { text: "", at: 0 };
-    let firstKey = 0;
+  function field(input, scanned, { sameMs, again = () => {} } = {}) {
+    const wedge = window.wedge(read, { sameMs });
 
-    function take() {
-      const text = input.value.trim();
+    function take(scan) {
       input.value = "";
-      if (!text) return;
-      const now = Date.now();
-      const same = text.toUpperCase() === last.text && now - last.at < sameMs;
-      last = { text: text.toUpperCase(), at: now };
-      (same ? again : scanned)(text);
+      if (scan) (scan.isAgain ? again : scanned)(scan.text);
     }
 
     input.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      take();
+      take(wedge.entered(input.value, Date.now()));
     });
 
     document.addEventListener(
       "keydown",
       (event) => {
-        const isText = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
-        if (isText) {
-          if (!input.value) firstKey = event.timeStamp;
-          // A scanner types wherever the focus is. The space bar still presses a button.
-          if (document.activeElement !== input && (event.key !== " " || input.value) && !isEditable(document.activeElement)) {
-            event.preventDefault();
-            input.focus();
-            input.value += event.key;
-          }
-        } else if (event.key === "Tab" && !event.shiftKey && input.value.length >= SHORTEST_CODE) {
-          if ((event.timeStamp - firstKey) / input.value.length > SCANNER_KEY_MS) return;
+        const isHere = document.activeElement === input;
+        if (event.isComposing || (!isHere && isEditable(document.activeElement))) return;
+        // A scanner types wherever the focus is. The space bar still presses a button.
+        if (!isHere && event.key === " " && !wedge.isBusy(event.timeStamp)) return;
+        const scan = wedge.key(event, Date.now(), isHere ? input.value : null);
+        if (scan) {
           event.preventDefault();
-          take();
+          take(scan);
+        } else if (!isHere && window.wedge.isText(event)) {
+          event.preventDefault();
+          input.focus();
+          input.value += event.key;
         }
       },
       true,
     );
 
-    return {
-      // The next scan is a new one, even of the same code.
-      forget() {
-        last = { text: "", at: 0 };
-      },
-    };
+    return wedge;
   }
 
   function isEditable(element) {
@@ -199,6 +183,27 @@
     } catch {
       // Colour, sign and word say the same.
     }
+  }
+
+  // Notes one after the other, in hertz.
+  function play(notes) {
+    notes.forEach((pitch, n) => beep(pitch, n * 0.14));
+  }
+
+  // A button that says whether there is sound (`data-on`, `data-off`) and turns it on and off; then it calls `pressed`.
+  function soundButton(button, pressed) {
+    function show() {
+      button.textContent = isLoud() ? button.dataset.on : button.dataset.off;
+      button.setAttribute("aria-pressed", String(isLoud()));
+    }
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      localStorage.setItem("stapel-ton", isLoud() ? "aus" : "an");
+      show();
+      beep(880);
+      pressed();
+    });
+    show();
   }
 
   // ---- Camera buttons ----
@@ -245,5 +250,5 @@
     if (lasting && hasCamera && localStorage.getItem("kamera") === "an") press(lasting);
   }
 
-  window.scanning = { line, field, number, read, enter, beep, isLoud };
+  window.scanning = { line, field, number, read, enter, play, soundButton };
 })();
