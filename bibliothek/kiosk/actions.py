@@ -280,6 +280,7 @@ def _copy(db: Session, device: Device, code: str, moment: Moment, today: date) -
         return Answer("unknown", what="copy", code=code)
     member_id = queries.member_here(device, moment.at)
     if member_id is None and queries.has_left(device, moment):
+        lending.see(db, copy, moment.now)
         return _about(db, "late", copy)
     if member_id is None:
         return _without_card(db, device, copy, moment, today)
@@ -292,6 +293,7 @@ def _without_card(db: Session, device: Device, copy: AtDesk, moment: Moment, tod
     if copy.on_loan:
         return _returned(db, device, copy, moment.now, today)
     if copy.state == "withdrawn":
+        lending.see(db, copy, moment.now)
         return _about(db, "withdrawn", copy)
     lending.give_back(db, copy, moment.now, today)  # it was seen: whoever believed it missing was wrong
     last = last_return(db, copy.id)
@@ -323,6 +325,7 @@ def _returned(
 
 def _on_loan(db: Session, device: Device, copy: AtDesk, member_id: int, now: datetime, today: date) -> Answer:
     """Nothing is done yet: the member's own book is shown; about somebody else's the tablet asks."""
+    lending.see(db, copy, now)
     if copy.member_id == member_id:
         return _own(db, copy, today)
     device.asked_loan_id = copy.loan_id
@@ -343,6 +346,7 @@ def _lend(db: Session, device: Device, copy: AtDesk, member_id: int, moment: Mom
         # Somebody else was quicker by a blink: what lies on the desk has changed.
         return _on_loan(db, device, at_desk(db, copy.code), member_id, moment.now, today)
     except lending.CopyWithdrawn:
+        lending.see(db, copy, moment.now)
         return _about(db, "withdrawn", copy)
     return _lent(db, device, copy, lent, moment.now)
 

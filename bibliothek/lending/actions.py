@@ -273,6 +273,11 @@ def _note_borrower(connection: Connection, loan_id: int, member_id: int) -> None
         raise
 
 
+def see(db: Session, copy: HasId, now: datetime) -> None:
+    """The copy was in somebody's hands, and nothing else happened to it."""
+    _see(db, _desk(db.connection(), copy.id), now)
+
+
 def _see(db: Session, desk: Row[*tuple[Any, ...]], now: datetime, is_lent: bool = False) -> None:
     """The copy was in somebody's hands: whoever believed it missing was wrong, and what is lent is no longer being taken in."""
     if desk.state == "missing":

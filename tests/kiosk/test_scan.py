@@ -451,3 +451,25 @@ def test_a_member_who_was_erased_is_not_here(tablet: Tablet) -> None:
     with tablet.library.database.writing() as db:
         remove_member(db, 2, tablet.library.clock())
     assert tablet.scan(tablet.copies[0]).kind == "basket"
+
+
+def test_every_scan_notes_when_a_copy_was_seen(tablet: Tablet) -> None:
+    def seen(code: str) -> bool:
+        with tablet.library.database.reading() as db:
+            when = db.scalars(select(Copy.seen_at).where(Copy.code == code)).one()
+            return when == tablet.library.clock()
+
+    mine, theirs, gone = tablet.copies[:3]
+    tablet.scan(tablet.cards[1])
+    tablet.scan(theirs)
+    tablet.scan(tablet.cards[0])
+    assert tablet.scan(mine).kind == "lent"
+    with tablet.library.database.writing() as db:
+        db.scalars(select(Copy).where(Copy.code == gone)).one().state = "withdrawn"
+    for kind, code in (("own", mine), ("withdrawn", gone), ("other", theirs)):
+        tablet.wait(4)
+        assert tablet.scan(code).kind == kind
+        assert seen(code)
+    tablet.wait(15)
+    assert tablet.scan(gone).kind == "withdrawn"
+    assert seen(gone)
