@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 from sqlalchemy import select
 
-from bibliothek.lending.models import Borrower, Loan
+from bibliothek.lending import actions, closures
+from bibliothek.lending.models import Borrower, Loan, Renewal
 from tests import make
 from tests.client import Client
 from tests.conftest import Library
+from tests.race import until_another_waits
 
 PEOPLE = 24
 
@@ -92,3 +95,23 @@ def test_a_tablet_that_is_scanned_at_on_two_sides_at_once_loses_nothing(both: Li
         assert all_at_once(lambda n: int(client.submit("/kiosk", scan=copies[n]).status_code)) == {200: PEOPLE}
     with both.database.reading() as db:
         assert len(db.scalars(select(Borrower)).all()) == PEOPLE
+
+
+def test_a_loan_renewed_while_its_day_is_closed_keeps_the_later_date(both: Library) -> None:
+    """Whoever closes the day waits for the renewal, and then finds nothing due on it any more."""
+    with both.database.writing() as db:
+        loan = make.loan(db)
+
+    def close_day() -> None:
+        with both.database.writing() as db:
+            closures.set_days(db, [loan.due_on], False, "zu", make.NOW, make.TODAY)
+
+    with ThreadPoolExecutor(1) as other:
+        with both.database.writing() as db:
+            renewed = actions.renew(db, loan.id, make.NOW, make.TODAY + timedelta(days=5))
+            closing = other.submit(close_day)
+            until_another_waits(both.database)
+        closing.result()
+    with both.database.reading() as db:
+        assert db.scalars(select(Renewal.kind)).all() == ["renewal"]
+        assert db.scalars(select(Loan.due_on)).all() == [renewed.due_on]
