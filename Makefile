@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run demo setup test check format bench torture clean
+.PHONY: run demo setup test check format bench torture mutation clean
 
 run: $(VENV)/.can-run  ## set up, migrate, serve
 	$(BIN)/bibliothek serve $(ADDRESS)
@@ -50,8 +50,17 @@ bench: $(VENV)/.can-test  ## every speed promise against its floor, in one run
 torture: $(VENV)/.can-test  ## the long versions of races and fuzzing
 	TORTURE=1 $(BIN)/pytest -n auto --dist loadgroup -m "torture or not browser"
 
+mutation: $(VENV)/.can-mutate  ## make the rules of lending wrong in every small way: tests notice nine in ten, or it fails
+	rm -rf mutants
+	$(BIN)/mutmut run
+	@$(BIN)/mutmut export-cicd-stats
+	@$(BIN)/mutmut results
+	@$(BIN)/python -c 'import json; found = json.load(open("mutants/mutmut-cicd-stats.json")); \
+		noticed = found["killed"] + found["timeout"]; print(noticed, "of", found["total"], "mistakes are noticed"); \
+		raise SystemExit(noticed < 0.9 * found["total"])'
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants
 
 # uv is quick and takes the lock file; where it cannot be had, pip does the same slowly.
 define install
@@ -70,3 +79,7 @@ $(VENV)/.can-run: pyproject.toml uv.lock
 $(VENV)/.can-test: pyproject.toml uv.lock
 	$(call install,,-e . --group dev)
 	@touch $@ $(VENV)/.can-run
+
+$(VENV)/.can-mutate: $(VENV)/.can-test
+	$(call install,--group mutation,-e . --group dev --group mutation)
+	@touch $@

@@ -11,6 +11,8 @@ from datetime import date, datetime
 from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.orm import Session
 
+from bibliothek.copies.models import Copy
+from bibliothek.copies.queries import lock_copies
 from bibliothek.lending import notices
 from bibliothek.lending.holds import queue_of
 from bibliothek.lending.models import Borrower, Hold, Loan, Renewal, SpecialDay
@@ -49,10 +51,14 @@ def settle_dates(db: Session, now: datetime, today: date) -> int:
     told. Nothing to do is the usual case, and quick."""
     calendar = terms(db).calendar
     told: set[tuple[int, date]] = set()
-    due = select(Loan.due_on).where(Loan.returned_at.is_(None), Loan.due_on >= today).distinct()
-    for day in db.scalars(due.order_by(Loan.due_on)).all():
-        if not calendar.is_open(day):
-            told |= _move_loans(db, day, calendar.open_from(day), now)
+    coming = Loan.returned_at.is_(None) & (Loan.due_on >= today)
+    due = db.scalars(select(Loan.due_on).where(coming).distinct().order_by(Loan.due_on)).all()
+    closed_days = [day for day in due if not calendar.is_open(day)]
+    if closed_days:
+        # Whoever renews one of them just now holds its copy: the dates of after that count.
+        lock_copies(db, Copy.id.in_(select(Loan.copy_id).where(coming, Loan.due_on.in_(closed_days))))
+    for day in closed_days:
+        told |= _move_loans(db, day, calendar.open_from(day), now)
     kept = select(Hold.title_id, Hold.ready_until).where(Hold.ended_at.is_(None), Hold.ready_until >= today)
     closed = [row for row in db.execute(kept) if not calendar.is_open(row.ready_until)]
     for title_id in sorted({row.title_id for row in closed}):

@@ -140,7 +140,8 @@ def _open_hold(db: Session, hold_id: int) -> Row[*tuple[Any, ...]]:
 
 
 def join_queues(db: Session, kept_id: int, gone_id: int, now: datetime, today: date) -> None:
-    """Before two titles become one: whoever waits for both keeps the place that is ready, or else the older one."""
+    """Before two titles become one: whoever waits for both keeps the place that is ready, or else the older one; whoever has
+    one of them waits for none. The caller has locked the copies of both."""
     queues = {title_id: queue_of(db, title_id) for title_id in sorted((kept_id, gone_id))}
     theirs = {hold.member_id: hold for hold in queues[kept_id]}
     for hold in queues[gone_id]:
@@ -148,6 +149,24 @@ def join_queues(db: Session, kept_id: int, gone_id: int, now: datetime, today: d
         if other:
             _kept, gives_way = sorted((hold, other), key=lambda one: (one.copy_id is None, one.id))
             cancel(db, gives_way.id, now, today)
+    for title_id, other_id in ((kept_id, gone_id), (gone_id, kept_id)):
+        for hold in queue_of(db, title_id):
+            if has_on_loan(db, other_id, hold.member_id):
+                cancel(db, hold.id, now, today)
+
+
+def part_queues(db: Session, kept_id: int, back_id: int, now: datetime, today: date) -> None:
+    """After one title has become two again: nothing is set aside for anybody who waits for the other one."""
+    foreign = select(Hold.id).join(Copy, Copy.id == Hold.copy_id).where(Hold.title_id != Copy.title_id)
+    for title_id in sorted((kept_id, back_id)):
+        queue_of(db, title_id)
+    wrong = set(db.scalars(foreign.where(Hold.title_id.in_((kept_id, back_id)))))
+    for hold_id in wrong:
+        _wait_again(db, hold_id)
+    for title_id in sorted((kept_id, back_id)):
+        for hold in queue_of(db, title_id):
+            if hold.id in wrong:
+                _serve_instead(db, title_id, hold, now, today)
 
 
 def leave_all(db: Session, member_id: int, now: datetime, today: date) -> None:

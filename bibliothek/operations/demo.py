@@ -1,9 +1,10 @@
-"""A library to look around in: about 200 real titles, 40 members, some 60 open loans, a few of them late."""
+"""A library to look around in: about 200 real titles, 40 members, some 60 open loans, a few of them late or renewed; some wait."""
 
 from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,14 +21,19 @@ from bibliothek.copies.models import Copy, Shelf
 from bibliothek.donations.actions import Donor, take_in_copy
 from bibliothek.i18n import _
 from bibliothek.kiosk.models import Device
-from bibliothek.lending.actions import give_back, lend
+from bibliothek.lending.actions import give_back, lend, lose, renew
+from bibliothek.lending.closures import set_weekdays
+from bibliothek.lending.holds import expire, place
+from bibliothek.lending.opening import weekdays
 from bibliothek.library.queries import library
 from bibliothek.members.actions import add_member
 from bibliothek.members.models import ApiToken, Member
 from bibliothek.problems import Problem
 
 TITLES = Path(__file__).parent / "demo_titles.jsonl"
-MEMBERS, OPEN_LOANS, LATE_LOANS, RETURNED, WITHOUT_LABEL = 40, 60, 14, 40, 9
+MEMBERS, OPEN_LOANS, LATE_LOANS, RENEWED, RETURNED, WITHOUT_LABEL = 40, 60, 14, 6, 40, 9
+# Tuesday, Thursday and Saturday: what is due is so at most two days after its four weeks.
+OPEN_ON = (1, 3, 5)
 SHELVES = ("Romane", "Politik", "Geschichte", "Gesellschaft", "Comics", "Kinder und Jugend", "Sachbuch", "Hefte")
 # DNB subject groups and Dewey classes, by how they begin, to shelves.
 _SHELF_OF = (("B", 0), ("8", 0), ("32", 1), ("33", 1), ("9", 2), ("3", 3), ("741", 4), ("K", 5), ("", 6))
@@ -60,8 +66,11 @@ def fill(db: Session, now: datetime, today: date) -> Member:
         settings.name, settings.set_up_at = _("Demo-Bibliothek"), now
     members = _members(db, now)
     shelves = [add_shelf(db, name, now) for name in SHELVES]
+    set_weekdays(db, weekdays(OPEN_ON), now, today)
     copies = _copies(db, shelves, members, chance, now)
-    _loans(db, copies, members, chance, now, today)
+    never_lent = _loans(db, copies, members, chance, now, today)
+    of_title = Counter(copy.title_id for copy in copies)
+    _queues(db, [copy for copy in never_lent if of_title[copy.title_id] == 1], members, now, today)
     return db.scalars(select(Member).where(Member.role == "admin").order_by(Member.id)).first() or members[0]
 
 
@@ -133,8 +142,8 @@ def _shelf(record: dict[str, Any]) -> int:
 
 def _loans(
     db: Session, copies: Sequence[Copy], members: Sequence[Member], chance: random.Random, now: datetime, today: date
-) -> None:
-    """Loans that began on different days; some came back, some are late."""
+) -> list[Copy]:
+    """Loans that began on different days; some came back, some are late, some renewed. Returns copies that nobody has had."""
     labelled = list(copies[:-WITHOUT_LABEL])
     chance.shuffle(labelled)
     for copy in labelled[:RETURNED]:
@@ -142,5 +151,32 @@ def _loans(
         lend(db, copy, chance.choice(members), now - before, today - before)
         give_back(db, copy, now - before + timedelta(days=chance.randint(2, 30)), today)
     for n, copy in enumerate(labelled[RETURNED : RETURNED + OPEN_LOANS]):
-        ago = timedelta(days=chance.randint(29, 55) if n < LATE_LOANS else chance.randint(0, 27))
-        lend(db, copy, members[(n * 7) % len(members)], now - ago, today - ago)
+        is_late, is_renewed = n < LATE_LOANS, LATE_LOANS <= n < LATE_LOANS + RENEWED
+        ago = timedelta(days=chance.randint(*((31, 55) if is_late else (20, 27) if is_renewed else (0, 27))))
+        loan = lend(db, copy, members[(n * 7) % len(members)], now - ago, today - ago).loan
+        if is_renewed:
+            ago = timedelta(days=chance.randint(1, 9))
+            renew(db, loan.id, now - ago, today - ago)
+    return labelled[RETURNED + OPEN_LOANS :]
+
+
+def _queues(db: Session, copies: Sequence[Copy], members: Sequence[Member], now: datetime, today: date) -> None:
+    """Who waits for what, what is set aside, and what came of it that is to be settled. Each copy is the only one of its title."""
+
+    def ago(days: int) -> tuple[datetime, date]:
+        return now - timedelta(days=days), today - timedelta(days=days)
+
+    never_fetched, in_pick_up_shelf, waited_for, still_in_shelf, taken_by_another, found_again = copies[:6]
+    reader, first, second = members[10:13]
+    for copy, began in ((never_fetched, 40), (in_pick_up_shelf, 25), (waited_for, 20)):
+        lend(db, copy, reader, *ago(began))
+        place(db, copy.title_id, first.id, *ago(began - 5))
+    give_back(db, never_fetched, *ago(30))
+    expire(db, *ago(15))
+    give_back(db, in_pick_up_shelf, *ago(1))
+    place(db, waited_for.title_id, second.id, *ago(3))
+    place(db, still_in_shelf.title_id, second.id, now, today)
+    place(db, taken_by_another.title_id, first.id, *ago(4))
+    lend(db, taken_by_another, reader, *ago(2))
+    lose(db, lend(db, found_again, reader, *ago(150)).loan.id, ago(90)[0], None)
+    lend(db, found_again, second, *ago(6))

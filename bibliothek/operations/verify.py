@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from bibliothek import codes
 from bibliothek.catalogue import covers, search
-from bibliothek.copies.models import Copy, PaperCode, Shelf
+from bibliothek.copies.models import Copy, CopyEvent, PaperCode, Shelf
 from bibliothek.i18n import N_
 from bibliothek.kiosk.models import Device, GivenAnswer
 from bibliothek.kiosk.queries import last_scan
 from bibliothek.kiosk.rules import ANSWERS_KEPT
-from bibliothek.lending.models import Borrower, Hold, Loan
+from bibliothek.lending.models import Borrower, Hold, Loan, Renewal
+from bibliothek.lending.queries import may_be_lent
 from bibliothek.library.models import Library
 from bibliothek.mail.models import Mail
 from bibliothek.members.models import BrowserSession, Card, Member, SignIn
@@ -103,6 +104,26 @@ def _open_loans_are_not_forgotten(db: Session) -> list[str]:
     return [f"loan {loan_id}" for loan_id in db.scalars(query.where(Borrower.forget_at.is_not(None)))]
 
 
+def _renewals_lead_to_the_due_date(db: Session) -> list[str]:
+    """Each one moved the date forward, from where the one before had left it; the last one to where it is."""
+    next_before = func.lead(Renewal.due_before).over(partition_by=Renewal.loan_id, order_by=Renewal.id)
+    led_to = func.coalesce(next_before, Loan.due_on).label("led_to")
+    moves = select(Renewal.loan_id, Renewal.due_before, Renewal.due_on, led_to).join(Loan).subquery()
+    wrong = (moves.c.due_on != moves.c.led_to) | (moves.c.due_on <= moves.c.due_before)
+    return [f"loan {id_}" for id_ in db.scalars(select(moves.c.loan_id).where(wrong).distinct())]
+
+
+def _nobody_waits_for_what_they_have(db: Session) -> list[str]:
+    query = (
+        select(Hold.id)
+        .join(Borrower, Borrower.member_id == Hold.member_id)
+        .join(Loan, Loan.id == Borrower.loan_id)
+        .join(Copy, Copy.id == Loan.copy_id)
+        .where(Copy.title_id == Hold.title_id, Loan.returned_at.is_(None))
+    )
+    return [f"hold {hold_id}" for hold_id in db.scalars(query.distinct())]
+
+
 def _kept_copies_are_here(db: Session) -> list[str]:
     """A copy that is set aside is of the title waited for, and nobody has it."""
     kept = select(Hold.id).join(Copy, Copy.id == Hold.copy_id)
@@ -148,7 +169,19 @@ def _labelled_copies_are_active(db: Session) -> list[str]:
     return [f"copy {copy_id}" for copy_id in db.scalars(query)]
 
 
-# ---- What is to be forgotten: a server does so within minutes; one that was just switched off has had no time to. ----
+# ---- What a server sees to within minutes, mostly to forget it; one that was just switched off has had no time to. ----
+
+
+def _holds_that_are_over(db: Session, now: datetime) -> list[str]:
+    query = select(Hold.id).where(Hold.ready_until < (now - 2 * A_DAY).date())
+    return [f"hold {hold_id}" for hold_id in db.scalars(query)]
+
+
+def _kept_copies_that_cannot_be_lent(db: Session, now: datetime) -> list[str]:
+    last_event = select(func.max(CopyEvent.at)).where(CopyEvent.copy_id == Copy.id).scalar_subquery()
+    kept = select(Hold.id, Hold.ready_at, Copy.withdrawn_at, last_event.label("last_event"))
+    rows = db.execute(kept.join(Copy, Copy.id == Hold.copy_id).where(~may_be_lent())).all()
+    return [f"hold {row.id}" for row in rows if max(filter(None, row[1:])) < now - A_DAY]
 
 
 def _sign_ins_that_are_over(db: Session, now: datetime) -> list[str]:
@@ -199,6 +232,8 @@ CHECKS: dict[str, Callable[[Session], list[str]]] = {
     N_("Jede offene Ausleihe gehört zu einem Mitglied"): _open_loans_have_a_borrower,
     N_("Keine beendete Ausleihe führt zu einem Mitglied"): _closed_loans_lead_to_nobody,
     N_("Keine offene Ausleihe wird vergessen"): _open_loans_are_not_forgotten,
+    N_("Verlängerungen führen Schritt für Schritt zum Datum der Ausleihe"): _renewals_lead_to_the_due_date,
+    N_("Kein Mitglied wartet auf ein Buch, das es schon hat"): _nobody_waits_for_what_they_have,
     N_("Was für jemanden bereitliegt, ist da"): _kept_copies_are_here,
     N_("Erinnerungen gelten offenen Ausleihen und gehen an deren Mitglied"): reminders.check,
     N_("Jedes Mitglied hat höchstens eine gültige Karte"): _one_valid_card,
@@ -211,6 +246,8 @@ CHECKS: dict[str, Callable[[Session], list[str]]] = {
 }
 
 FORGOTTEN: dict[str, Callable[[Session, datetime], list[str]]] = {
+    N_("Nichts liegt noch bereit, dessen Frist vorgestern vorbei war"): _holds_that_are_over,
+    N_("Nichts liegt nach einem Tag noch bereit, was nicht verliehen werden kann"): _kept_copies_that_cannot_be_lent,
     N_("Kein Tablet weiß nach einem Tag noch, wer davor stand"): _tablets_that_remember,
     N_("Keine Rückgabe von gestern führt noch zu einem Mitglied"): _returns_that_are_over,
     N_("Keine alte Anmeldung führt noch von einem Buch zu einem Mitglied"): _sign_ins_that_are_over,

@@ -12,6 +12,9 @@ from bibliothek.catalogue import provenance, queries
 from bibliothek.catalogue.actions import add_title
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
 from bibliothek.codes import new_card_code
+from bibliothek.lending import actions as lending
+from bibliothek.lending import holds
+from bibliothek.lending.models import Hold
 from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.merge import LookupResult
 from bibliothek.lookup.record import Record
@@ -299,6 +302,23 @@ def test_two_titles_are_merged_and_parted_again(desk: Desk) -> None:
     assert code in parted.text
     assert desk.read()[0].pages is None
     assert desk.client.submit(f"{here}/trennen", merge=number).status_code == 404
+
+
+def test_parted_titles_keep_no_copy_for_who_waits_for_the_other(desk: Desk) -> None:
+    with desk.library.database.writing() as db:
+        other_id, copy = make.title(db).id, make.copy(db, make.db_title(db, desk.title))
+        make.loan(db, make.copy(db, make.db_title(db, other_id)))
+        hold = holds.place(db, other_id, make.member(db).id, NOON, NOON.date()).id
+        loan = make.loan(db, copy)
+    merged = desk.client.submit(f"/titel/{desk.title}/zusammenfuehren", mit=str(other_id))
+    with desk.library.database.writing() as db:
+        assert lending.give_back(db, copy, NOON, NOON.date()).loan_id == loan.id
+        assert db.get_one(Hold, hold).copy_id == copy.id
+    number = re.search(r'name="merge" value="(\d+)"', merged.text)[1]  # type: ignore[index]
+    desk.client.submit(f"/titel/{desk.title}/trennen", merge=number)
+    with desk.library.database.reading() as db:
+        found = db.get_one(Hold, hold)
+        assert (found.title_id, found.copy_id) == (other_id, None)
 
 
 def test_merging_a_title_with_itself_or_nothing_is_refused(desk: Desk) -> None:

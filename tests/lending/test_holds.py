@@ -207,3 +207,30 @@ def test_whoever_waits_for_two_titles_that_become_one_waits_once(db: Session) ->
     waiting = [row.id for row in holds.queue_of(db, kept.title_id)]
     assert waiting == [first.id, second.id, mine.id]
     assert db.get_one(Hold, same.id, populate_existing=True).ended_as == "cancelled"
+
+
+def test_who_has_one_of_two_merged_titles_waits_for_neither(db: Session) -> None:
+    kept, gone, member = make.copy(db), make.copy(db), make.member(db)
+    make.loan(db, kept, member)
+    make.loan(db, gone)
+    mine, other = wait(db, gone.title_id, member), wait(db, gone.title_id)
+    holds.join_queues(db, kept.title_id, gone.title_id, LATER, TODAY)
+    merging.merge(db, kept.title_id, gone.title_id, LATER)
+    assert [row.id for row in holds.queue_of(db, kept.title_id)] == [other.id]
+    assert db.get_one(Hold, mine.id, populate_existing=True).ended_as == "cancelled"
+
+
+def test_titles_that_are_two_again_keep_no_copy_for_who_waits_for_the_other(db: Session) -> None:
+    """Somebody waited for the title that comes back, and got a copy of the other one set aside; and the other way round."""
+    kept, gone = make.copy(db), make.copy(db)
+    for copy in (kept, gone):
+        make.loan(db, copy)
+    theirs = wait(db, gone.title_id)
+    merge = merging.merge(db, kept.title_id, gone.title_id, LATER)
+    ours = wait(db, kept.title_id)
+    for copy in (kept, gone):
+        actions.give_back(db, copy, LATER, TODAY)
+    back = merging.undo(db, kept.title_id, merge.id, LATER)
+    holds.part_queues(db, kept.title_id, back, LATER, TODAY)
+    assert {row.id: row.copy_id for row in holds.queue_of(db, back)} == {theirs.id: gone.id}
+    assert {row.id: row.copy_id for row in holds.queue_of(db, kept.title_id)} == {ours.id: kept.id}

@@ -45,6 +45,8 @@ ABOUT_LENDING = (
     verify._open_loans_have_a_borrower,
     verify._closed_loans_lead_to_nobody,
     verify._open_loans_are_not_forgotten,
+    verify._renewals_lead_to_the_due_date,
+    verify._nobody_waits_for_what_they_have,
     verify._kept_copies_are_here,
     verify._withdrawn_copies_are_nowhere,
 )

@@ -14,12 +14,13 @@ import pytest
 from sqlalchemy import select
 
 from bibliothek.lending import actions as lending
-from bibliothek.lending import holds
-from bibliothek.lending.models import Borrower, Hold, Loan
+from bibliothek.lending import closures, holds
+from bibliothek.lending.models import Borrower, Hold, Loan, Renewal
 from bibliothek.operations import verify
 from tests import make
 from tests.client import Client
 from tests.conftest import Library
+from tests.race import until_another_waits
 from tests.serving import Program, serving
 from tests.traffic import Book, Things, assert_done_once, assert_sound, furnish, operate
 
@@ -130,6 +131,26 @@ def test_whoever_leaves_a_queue_and_whoever_takes_the_copy_set_aside_do_not_bloc
         assert db.get_one(Hold, first.id).ended_as == "cancelled"
         assert db.get_one(Hold, second.id).copy_id is None
         assert verify._kept_copies_are_here(db) == []
+
+
+def test_a_loan_renewed_while_its_day_is_closed_keeps_the_later_date(both: Library) -> None:
+    """Whoever closes the day waits for the renewal, and then finds nothing due on it any more."""
+    with both.database.writing() as db:
+        loan = make.loan(db)
+
+    def close_day() -> None:
+        with both.database.writing() as db:
+            closures.set_days(db, [loan.due_on], False, "zu", make.NOW, make.TODAY)
+
+    with ThreadPoolExecutor(1) as other:
+        with both.database.writing() as db:
+            renewed = lending.renew(db, loan.id, make.NOW, make.TODAY + timedelta(days=5))
+            closing = other.submit(close_day)
+            until_another_waits(both.database)
+        closing.result()
+    with both.database.reading() as db:
+        assert db.scalars(select(Renewal.kind)).all() == ["renewal"]
+        assert db.scalars(select(Loan.due_on)).all() == [renewed.due_on]
 
 
 # ---- With a real server ----

@@ -105,8 +105,10 @@ def test_no_date_is_after_the_last() -> None:
         (Policy(7, 1), 99, 99, False),
         (Policy(7, 1, limit=2), 1, 1, False),
         (Policy(7, 1, limit=2), 2, 0, True),
+        (Policy(7, 1, limit=2), 3, 0, True),
         (Policy(7, 1, material_limit=2), 9, 1, False),
         (Policy(7, 1, material_limit=2), 2, 2, True),
+        (Policy(7, 1, material_limit=2), 3, 3, True),
         (Policy(7, 1, limit=0), 0, 0, True),
     ],
 )
@@ -127,6 +129,7 @@ def test_why_a_loan_is_not_renewed() -> None:
     policy = Policy(7, renewals=2)
     assert why_not_renew(policy, 0, True, MONDAY, TUESDAY) == "waited_for"
     assert why_not_renew(policy, 2, False, MONDAY, TUESDAY) == "used_up"
+    assert why_not_renew(policy, 3, False, MONDAY, TUESDAY) == "used_up"
     assert why_not_renew(policy, 1, False, MONDAY, MONDAY) == "too_early"
     assert why_not_renew(policy, 1, False, MONDAY, TUESDAY) is None
     assert why_not_renew(policy, 1, False, TUESDAY, MONDAY) == "too_early"

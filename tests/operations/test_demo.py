@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bibliothek.kiosk.actions import enrol
+from bibliothek.lending.closures import settle_dates
+from bibliothek.lending.flags import open_flags
+from bibliothek.lending.holds import expire, open_holds, serve_waiting
+from bibliothek.lending.models import Loan, Renewal
+from bibliothek.lending.opening import weekdays
+from bibliothek.lending.queries import count_open_loans
+from bibliothek.lending.terms import terms
 from bibliothek.members.actions import add_token
-from bibliothek.operations.demo import NotEmpty, fill, holds_data
+from bibliothek.members.models import Member
+from bibliothek.operations.demo import LATE_LOANS, OPEN_ON, RENEWED, NotEmpty, fill, holds_data
+from bibliothek.operations.verify import verify
 from bibliothek.settings import Settings, load_settings
 from tests import make
+from tests.conftest import Library
 
+TORTURE = os.environ.get("TORTURE") == "1"
 DATA: dict[str, Callable[[Session], object]] = {
     "a title": make.title,
     "a shelf": make.shelf,
@@ -48,6 +63,27 @@ def test_an_admin_alone_is_no_data_and_stays_the_only_one(db: Session) -> None:
     assert not holds_data(db)
     assert fill(db, make.NOW, make.TODAY) is admin
     assert holds_data(db)
+
+
+@pytest.mark.parametrize("weekday", range(7) if TORTURE else [0])
+def test_the_demo_shows_what_people_do_with_a_library(library: Library, weekday: int) -> None:
+    now, today = make.NOW + timedelta(days=weekday), make.TODAY + timedelta(days=weekday)
+    with library.database.writing() as db:
+        fill(db, now, today)
+        loans = db.execute(select(Loan.due_on, Renewal.id).outerjoin(Renewal).where(Loan.returned_at.is_(None))).all()
+        assert {row.due_on.weekday() for row in loans} == set(OPEN_ON)
+        assert terms(db).calendar.weekdays == weekdays(OPEN_ON)
+        assert sum(row.id is not None for row in loans) == RENEWED
+        assert count_open_loans(db, today) == LATE_LOANS
+        assert sorted(flag.kind for flag in open_flags(db)) == ["passed_over", "put_back", "was_missing"]
+        waiting = open_holds(db, 100)
+        kept = [(hold.ready_until > today, hold.ready_at == hold.placed_at) for hold in waiting if hold.copy_id]
+        assert sorted(kept) == [(True, False), (True, True)]
+        assert sorted(Counter(hold.title_id for hold in waiting if not hold.copy_id).values()) == [1, 2]
+        assert all(re.fullmatch("Mitglied [0-9]+", name) for name in db.scalars(select(Member.name)))
+        # The first round finds nothing to do.
+        assert (expire(db, now, today), serve_waiting(db, now, today), settle_dates(db, now, today)) == (0, 0, 0)
+        assert [finding for finding in verify(db, now) if finding.broken] == []
 
 
 REAL = {

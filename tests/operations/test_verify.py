@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.models import Title
-from bibliothek.copies.models import Copy
+from bibliothek.copies.models import Copy, CopyEvent
 from bibliothek.kiosk import actions as kiosk
 from bibliothek.kiosk.models import Device, GivenAnswer
 from bibliothek.lending import actions as lending
-from bibliothek.lending.models import Borrower, Loan
+from bibliothek.lending import closures, holds
+from bibliothek.lending.models import Borrower, Hold, Loan, Renewal
 from bibliothek.mail import outbox
 from bibliothek.mail.message import Message
 from bibliothek.mail.models import Mail
@@ -24,6 +25,9 @@ from bibliothek.operations.verify import REQUESTS_KEPT, verify
 from bibliothek.tokens import hashed
 from bibliothek.web import once
 from tests import make
+
+A_DAY = timedelta(days=1)
+A_MINUTE = timedelta(minutes=1)
 
 
 def broken(db: Session) -> list[str]:
@@ -81,6 +85,84 @@ def test_a_withdrawn_copy_on_loan_is_found(db: Session) -> None:
     loan = make.loan(db)
     db.execute(update(Copy).where(Copy.id == loan.copy_id).values(state="withdrawn"))
     assert broken(db) == ["Kein ausgesondertes Exemplar ist verliehen"]
+
+
+SOON, LATER = make.TODAY + timedelta(days=5), make.TODAY + timedelta(days=9)
+
+
+@pytest.mark.parametrize("change", [{"due_before": make.TODAY}, {"due_on": make.TODAY}, {"due_on": LATER}])
+def test_renewals_that_do_not_lead_to_the_due_date_are_found(db: Session, change: dict[str, date]) -> None:
+    """The second of two moves that does not begin where the first ended, goes back, or ends elsewhere than the loan."""
+    loan = make.loan(db)
+    lending.renew(db, loan.id, make.NOW, SOON)
+    closures.set_days(db, [SOON + timedelta(days=28)], False, "zu", make.NOW, make.TODAY)
+    assert broken(db) == []
+    last = select(Renewal.id).order_by(Renewal.id.desc()).limit(1).scalar_subquery()
+    db.execute(update(Renewal).where(Renewal.id == last).values(**change))
+    assert broken(db) == ["Verlängerungen führen Schritt für Schritt zum Datum der Ausleihe"]
+
+
+@pytest.mark.parametrize("moved", ["the loan", "a step is gone", "back"])
+def test_a_due_date_that_no_renewal_explains_is_found(db: Session, moved: str) -> None:
+    loan = make.loan(db)
+    for day in (SOON, LATER):
+        lending.renew(db, loan.id, make.NOW, day)
+    assert broken(db) == []
+    first = select(func.min(Renewal.id)).scalar_subquery()
+    if moved == "the loan":
+        db.execute(update(Loan).values(due_on=LATER))
+    elif moved == "a step is gone":
+        db.execute(delete(Renewal).where(Renewal.id != first))
+    else:
+        db.execute(update(Renewal).where(Renewal.id == first).values(due_before=LATER + timedelta(days=90)))
+    assert broken(db) == ["Verlängerungen führen Schritt für Schritt zum Datum der Ausleihe"]
+
+
+def kept(db: Session) -> Hold:
+    """For somebody a copy is set aside, until in a week."""
+    placed = holds.place(db, make.copy(db).title_id, make.member(db).id, make.NOW, make.TODAY)
+    assert broken(db) == []
+    return db.get_one(Hold, placed.id)
+
+
+def test_somebody_who_waits_for_what_they_have_is_found(db: Session) -> None:
+    hold = kept(db)
+    copy = make.copy(db, make.db_title(db, hold.title_id))
+    loan = make.loan(db, copy)
+    assert broken(db) == []
+    db.execute(update(Borrower).where(Borrower.loan_id == loan.id).values(member_id=hold.member_id))
+    assert broken(db) == ["Kein Mitglied wartet auf ein Buch, das es schon hat"]
+
+
+def test_a_copy_set_aside_that_somebody_has_is_found(db: Session) -> None:
+    hold = kept(db)
+    db.execute(update(Loan).where(Loan.id == make.loan(db).id).values(copy_id=hold.copy_id))
+    assert broken(db) == ["Was für jemanden bereitliegt, ist da"]
+
+
+def test_a_copy_of_another_title_set_aside_is_found(db: Session) -> None:
+    kept(db).title_id = make.title(db).id
+    assert broken(db) == ["Was für jemanden bereitliegt, ist da"]
+
+
+@pytest.mark.parametrize("change", [{"is_reference": True}, {"state": "repair"}, {"state": "withdrawn"}])
+def test_a_copy_set_aside_that_cannot_be_lent_is_found_after_a_day(db: Session, change: dict[str, object]) -> None:
+    hold = kept(db)
+    db.execute(update(Copy).where(Copy.id == hold.copy_id).values(withdrawn_at=make.NOW - A_DAY, **change))
+    hold.ready_at = make.NOW - 3 * A_DAY
+    assert broken(db) == []
+    db.execute(update(Copy).where(Copy.id == hold.copy_id).values(withdrawn_at=make.NOW - A_DAY - A_MINUTE))
+    assert broken(db) == ["Nichts liegt nach einem Tag noch bereit, was nicht verliehen werden kann"]
+    db.add(CopyEvent(copy_id=hold.copy_id, kind="damaged", at=make.NOW - A_DAY + A_MINUTE))
+    assert broken(db) == []
+
+
+def test_a_hold_that_should_have_expired_is_found(db: Session) -> None:
+    hold = kept(db)
+    hold.ready_until = make.TODAY - 2 * A_DAY
+    assert broken(db) == []
+    hold.ready_until = make.TODAY - 3 * A_DAY
+    assert broken(db) == ["Nichts liegt noch bereit, dessen Frist vorgestern vorbei war"]
 
 
 def test_a_title_that_the_search_does_not_know_is_found(db: Session) -> None:
@@ -142,10 +224,6 @@ def test_a_tablet_that_still_knows_a_scan_of_yesterday_is_found(db: Session) -> 
     assert device.last_scan
     found = verify(db, make.NOW + timedelta(hours=25))
     assert [one.broken for one in found if one.broken] == [[f"tablet {device.id}"]]
-
-
-A_DAY = timedelta(days=1)
-A_MINUTE = timedelta(minutes=1)
 
 
 def test_a_sign_in_that_still_leads_from_a_book_to_a_member_is_found(db: Session) -> None:
