@@ -290,7 +290,7 @@ function unsuitable(code) {
 function hand(code) {
   const field = document.getElementById(button.dataset.field);
   const sends = button.dataset.sends !== "no";
-  window.scanning.beep(1320);
+  window.scanning.play([1320]);
   if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(40);
   if (button.dataset.stays && stream) {
     picture.classList.add("is-read");
