@@ -1,6 +1,6 @@
 """Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
 
-`python -m bench [start] [search] [lending] [lookups] [imports] [camera]`; without names, all of them.
+`python -m bench [start] [search] [lending] [lookups] [imports] [camera] [tablet]`; without names, all of them.
 """
 
 from __future__ import annotations
@@ -223,6 +223,23 @@ def camera(bars: Bars) -> None:
     bars.show("wrong codes", wrong, 0)
 
 
+def tablet(bars: Bars) -> None:
+    """Ten scans a second at the tablet, lending and bringing back, against a bare request of the same page."""
+    from bench.tablet import A_SECOND, COPIES, SCANS, measure
+
+    print(f"\nTablet, {A_SECOND} scans a second over {COPIES:,} copies: from Enter on")
+    seen = measure()
+    assert seen.lent == SCANS // 2, "a scan was lost"
+    bars.show("bare request of the page, p95", _percentile(seen.bare, 95), unit=" ms")
+    bars.show("first word, longest", max(seen.first), 100, unit=" ms")
+    bars.show("answer, median", median(seen.answer), unit=" ms")
+    bars.show("answer, p95", _percentile(seen.answer, 95), 150, unit=" ms")
+
+
+def _percentile(spans: list[float], percent: int) -> float:
+    return sorted(spans)[min(len(spans) - 1, len(spans) * percent // 100)]
+
+
 def imports(bars: Bars) -> None:
     """A list of ten thousand titles, by the command; it lies beside the checkout."""
     print("\nImport of 10,000 titles into an empty library")
@@ -253,6 +270,7 @@ BENCHES: dict[str, Callable[[Bars], None]] = {
     "lookups": lookups,
     "imports": imports,
     "camera": camera,
+    "tablet": tablet,
 }
 
 if __name__ == "__main__":

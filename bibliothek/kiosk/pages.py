@@ -70,7 +70,9 @@ def scan(visit: Visit) -> Page:
 def _obeyed(visit: Visit, answer: Answer) -> Page:
     """A command that is about the page itself: its language, the size of its letters, or its end."""
     cookies = []
-    large = not visit.request.cookies.get(LARGE) and answer.what != "done"
+    # Only a page that looks otherwise is loaded anew: what is scanned meanwhile would be lost.
+    was_large, language_before = bool(visit.request.cookies.get(LARGE)), language.get()
+    large = not was_large and answer.what != "done"
     if answer.what in ("large", "done"):
         cookies.append(visit.plain_cookie(LARGE, "1" if large else "", TABLET_LANGUAGE_LASTS if large else 0))
     if answer.what in ("language", "done"):
@@ -79,7 +81,8 @@ def _obeyed(visit: Visit, answer: Answer) -> Page:
         use_language(chosen)
         lasts = TABLET_LANGUAGE_LASTS if chosen != visit.settings.language else 0
         cookies.append(visit.plain_cookie(LANGUAGE, chosen if lasts else "", lasts))
-    shown = _panel(visit, answer, reload=answer.what in ("large", "language", "done"))
+    changes = language.get() != language_before or (answer.what in ("large", "done") and large != was_large)
+    shown = _panel(visit, answer, reload=changes)
     shown.cookies += cookies
     return shown
 
