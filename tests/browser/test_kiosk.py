@@ -471,15 +471,22 @@ NOTE_TIMES = """() => {
 }"""
 
 
+def top_of(page: Page) -> float:
+    """Where the bar with the scan field begins, in pixels."""
+    box = page.locator("#scan-form").bounding_box()
+    assert box
+    return box["y"]
+
+
 def test_that_a_scan_is_being_read_is_said_within_100_ms_until_the_answer_is_there(tablet: Tablet) -> None:
     page, status = tablet.page, tablet.page.locator("#scan-status")
-    bar = page.locator("#scan-form").bounding_box()
+    top = top_of(page)
     held: list[Route] = []
     page.route("**/kiosk", lambda route: held.append(route))
     page.evaluate(NOTE_TIMES)
     tablet.scan(tablet.card)
     expect(status).to_have_text("Wird gelesen …")
-    assert page.locator("#scan-form").bounding_box() == bar
+    assert abs(top_of(page) - top) < 1
     assert 40 <= page.evaluate("saidAt - enterAt") <= 100
     held[0].continue_()
     tablet.expect("card")
