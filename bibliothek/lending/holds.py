@@ -352,8 +352,8 @@ def _pass_on(db: Session, title_id: int, hold: Row[*tuple[Any, ...]], now: datet
 
 
 def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Who waits for what, in the order of titles and of their queues, with title, member's name, and the copy set aside
-    with its shelf. For librarians."""
+    """Who waits for what, with title, member's name, and the copy set aside with its shelf. First what is kept ready, the first
+    to end first; then the rest in the order of titles and of their queues. For librarians."""
     query = (
         select(
             Hold.id,
@@ -372,6 +372,6 @@ def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
         .outerjoin(Copy, Copy.id == Hold.copy_id)
         .outerjoin(Shelf, Shelf.id == Copy.shelf_id)
         .where(Hold.ended_at.is_(None))
-        .order_by(Title.sort_title, Hold.title_id, Hold.id)
+        .order_by(Hold.copy_id.is_(None), Hold.ready_until, Title.sort_title, Hold.title_id, Hold.id)
     )
     return db.execute(query.limit(limit)).all()

@@ -207,3 +207,11 @@ def test_whoever_waits_for_two_titles_that_become_one_waits_once(db: Session) ->
     waiting = [row.id for row in holds.queue_of(db, kept.title_id)]
     assert waiting == [first.id, second.id, mine.id]
     assert db.get_one(Hold, same.id, populate_existing=True).ended_as == "cancelled"
+
+
+def test_of_a_long_list_what_is_kept_ready_is_never_left_out(db: Session) -> None:
+    waited_for, here = make.copy(db, title="Anfang"), make.copy(db, title="Zuletzt")
+    make.loan(db, waited_for)
+    wait(db, waited_for.title_id)
+    ready = wait(db, here.title_id)
+    assert [row.id for row in holds.open_holds(db, limit=1)] == [ready.id]
