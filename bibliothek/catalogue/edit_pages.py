@@ -24,7 +24,7 @@ from bibliothek.copies.queries import copies_of, withdrawn_of
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _, ngettext
 from bibliothek.lending.exceptions import make_material, material_of, materials
-from bibliothek.lending.holds import join_queues
+from bibliothek.lending.holds import join_queues, lock_for_moving, part_queues
 from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.isbn import hyphenated
 from bibliothek.lookup.record import Record
@@ -354,7 +354,10 @@ class UndoForm(msgspec.Struct):
 @action("/titel/{title_id:int}/trennen", Audience.LIBRARIANS)
 def part(visit: Visit, title_id: FromPath[int]) -> Redirect:
     """Both titles are there again."""
-    back = merging.undo(visit.db, title_id, visit.read(UndoForm).merge, visit.now)
+    form = visit.read(UndoForm)
+    lock_for_moving(visit.db, [title_id])
+    back = merging.undo(visit.db, title_id, form.merge, visit.now)
+    part_queues(visit.db, [title_id, back], visit.now, visit.today)
     return visit.redirect(
         f"/titel/{back}", _("Die beiden Titel sind wieder getrennt. Das ist der, der zurückgekommen ist.")
     )
