@@ -20,13 +20,11 @@ from bibliothek.catalogue.queries import TitleRow, fields_of, subjects_of
 from bibliothek.catalogue.rules import checked, checked_subjects, one_line
 from bibliothek.catalogue.wording import byline, field_word, language_word, short_title, source_word
 from bibliothek.codes import holds_card
-from bibliothek.copies.models import Copy
-from bibliothek.copies.queries import copies_of, lock_copies, withdrawn_of
+from bibliothek.copies.queries import copies_of, withdrawn_of
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _, ngettext
 from bibliothek.lending.exceptions import make_material, material_of, materials
-from bibliothek.lending.holds import join_queues, part_queues
-from bibliothek.library.queries import library_for_change
+from bibliothek.lending.holds import join_queues, lock_for_moving, part_queues
 from bibliothek.lookup import actions as lookup
 from bibliothek.lookup.isbn import hyphenated
 from bibliothek.lookup.record import Record
@@ -340,18 +338,11 @@ def merge(visit: Visit, title_id: FromPath[int]) -> Redirect:
     """The other title becomes part of this one."""
     gone = queries.title(visit.db, visit.read(MergeForm).mit)
     copies = len(copies_of(visit.db, gone.id))
-    _lock(visit.db, title_id, gone.id)
     join_queues(visit.db, title_id, gone.id, visit.now, visit.today)
     merging.merge(visit.db, title_id, gone.id, visit.now)
     said = _("„{title}“ ist jetzt Teil dieses Titels.", title=short_title(gone.title))
     moved = ngettext("{n} Exemplar ist umgezogen.", "{n} Exemplare sind umgezogen.", copies)
     return visit.redirect(f"/titel/{title_id}", f"{said} {moved}" if copies else said)
-
-
-def _lock(db: Session, *title_ids: int) -> None:
-    """The library and all copies of these titles, in the order in which lending locks them: their titles come after."""
-    library_for_change(db)
-    lock_copies(db, Copy.title_id.in_(title_ids))
 
 
 class UndoForm(msgspec.Struct):
@@ -363,9 +354,10 @@ class UndoForm(msgspec.Struct):
 @action("/titel/{title_id:int}/trennen", Audience.LIBRARIANS)
 def part(visit: Visit, title_id: FromPath[int]) -> Redirect:
     """Both titles are there again."""
-    _lock(visit.db, title_id)
-    back = merging.undo(visit.db, title_id, visit.read(UndoForm).merge, visit.now)
-    part_queues(visit.db, title_id, back, visit.now, visit.today)
+    form = visit.read(UndoForm)
+    lock_for_moving(visit.db, [title_id])
+    back = merging.undo(visit.db, title_id, form.merge, visit.now)
+    part_queues(visit.db, [title_id, back], visit.now, visit.today)
     return visit.redirect(
         f"/titel/{back}", _("Die beiden Titel sind wieder getrennt. Das ist der, der zurückgekommen ist.")
     )

@@ -27,6 +27,7 @@ from bibliothek.lending.queries import LENDABLE
 from bibliothek.lending.terms import COLUMNS, terms_of
 from bibliothek.lending.wording import why_not_renew
 from bibliothek.library.models import Library
+from bibliothek.library.queries import library_for_change
 from bibliothek.members.models import Card, GroupMember, Member
 from bibliothek.members.queries import NoSuchMember, UnknownCard
 from bibliothek.problems import NotFound, Problem
@@ -349,9 +350,7 @@ def _close(db: Session, desk: Row[*tuple[Any, ...]], now: datetime, undo_within:
     if undo_within:
         connection.execute(_FORGET_LATER, {"loan": desk.loan_id, "then": now + undo_within})
         return
-    connection.execute(_FORGET, {"loan_id": desk.loan_id})
-    if desk.guest_contact is not None:
-        forget_guests(db, [desk.member_id])
+    _forget_at_once(db, desk)
 
 
 def forget_returned(db: Session, now: datetime) -> None:
@@ -372,6 +371,8 @@ def forget_guests(db: Session, member_ids: Sequence[int]) -> None:
 
 def leave(db: Session, member_id: int, now: datetime, today: date) -> None:
     """Before somebody is erased: out of every queue, and without the half minute in which a return could be undone."""
+    # Whoever erases locks the library, too: so here, before any queue, as whoever changes the calendar does.
+    library_for_change(db)
     holds.leave_all(db, member_id, now, today)
     db.execute(delete(Borrower).where(Borrower.member_id == member_id, Borrower.forget_at.is_not(None)))
 
@@ -445,21 +446,29 @@ def undo_loan(db: Session, loan_id: int, now: datetime, today: date, fulfilled: 
 
     Raises TooLateToUndo when it has ended.
     """
+    desk = _end_as_undone(db, loan_id, now)
+    if fulfilled is not None:
+        holds.take_back_fulfilment(db, desk.title_id, fulfilled, desk.member_id, desk.copy_id, now, today)
+    if (desk.is_waited_for or fulfilled is not None) and holds.is_free(db, desk.copy_id):
+        holds.serve(db, desk.title_id, desk.copy_id, now, today)
+    _forget_at_once(db, desk)
+
+
+def _end_as_undone(db: Session, loan_id: int, now: datetime) -> Row[*tuple[Any, ...]]:
     try:
         desk = _desk_of(db, loan_id)
     except NoSuchLoan as problem:
         raise TooLateToUndo from problem
-    member_id = desk.member_id
     db.execute(update(Loan).where(Loan.id == loan_id).values(returned_at=now, ended_as="undone"))
     flags.take_down(db, desk.copy_id, desk.lent_at)
     write_down(db, desk.copy_id, "undone", now, None)
-    if fulfilled is not None:
-        holds.take_back_fulfilment(db, desk.title_id, fulfilled, member_id, desk.copy_id, now, today)
-    if (desk.is_waited_for or fulfilled is not None) and holds.is_free(db, desk.copy_id):
-        holds.serve(db, desk.title_id, desk.copy_id, now, today)
-    db.connection().execute(_FORGET, {"loan_id": loan_id})
+    return desk
+
+
+def _forget_at_once(db: Session, desk: Row[*tuple[Any, ...]]) -> None:
+    db.connection().execute(_FORGET, {"loan_id": desk.loan_id})
     if desk.guest_contact is not None:
-        forget_guests(db, [member_id])
+        forget_guests(db, [desk.member_id])
 
 
 def undo_return(db: Session, loan_id: int, now: datetime, today: date) -> OpenLoan:
@@ -481,13 +490,19 @@ def undo_return(db: Session, loan_id: int, now: datetime, today: date) -> OpenLo
     return OpenLoan(loan_id, found.copy_id, found.due_on)
 
 
-def undo_take_over(db: Session, lent: int, returned: int, now: datetime, today: date) -> None:
-    """Both loans are as they were before `take_over`. Raises TooLateToUndo."""
+def undo_take_over(
+    db: Session, lent: int, returned: int, now: datetime, today: date, fulfilled: int | None = None
+) -> None:
+    """Both loans are as they were before `take_over`, and the hold `fulfilled` by it is open again. Raises TooLateToUndo."""
     borrower = db.scalar(select(Borrower.member_id).where(Borrower.loan_id == returned, Borrower.forget_at > now))
     if borrower is None:
         raise TooLateToUndo
-    undo_loan(db, lent, now, today)
+    desk = _end_as_undone(db, lent, now)
+    # Before the hold: the copy is nobody's meanwhile, and must not be set aside for a moment.
     undo_return(db, returned, now, today)
+    if fulfilled is not None:
+        holds.take_back_fulfilment(db, desk.title_id, fulfilled, desk.member_id, desk.copy_id, now, today)
+    _forget_at_once(db, desk)
     notices.untell(db, borrower, "taken_over", None)
 
 

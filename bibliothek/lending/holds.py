@@ -1,13 +1,14 @@
 """Who waits for a title, and for whom a copy is set aside. Each function runs inside the caller's one transaction.
 
-Locks, on PostgreSQL: copies first, in the order of their numbers, then the title. Whoever decides about a queue holds its title;
-whoever joins one has locked all copies of the title before. So somebody who has locked a copy and sees that nobody waits may
-lend it without looking again, and two who decide about one queue come one after the other.
+Locks, on PostgreSQL: the library where it is needed at all, then copies, in the order of their numbers, then the title. Whoever
+decides about a queue holds its title; whoever joins one has locked all copies of the title before. So somebody who has locked
+a copy and sees that nobody waits may lend it without looking again, and two who decide about one queue come one after the
+other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ from bibliothek.lending import flags, notices
 from bibliothek.lending.models import Borrower, Hold, Loan
 from bibliothek.lending.queries import is_available, may_be_lent
 from bibliothek.lending.terms import terms
+from bibliothek.library.queries import library_for_change
 from bibliothek.members.models import Member
 from bibliothek.members.queries import NoSuchMember
 from bibliothek.problems import NotFound, Problem
@@ -141,7 +143,8 @@ def _open_hold(db: Session, hold_id: int) -> Row[*tuple[Any, ...]]:
 
 def join_queues(db: Session, kept_id: int, gone_id: int, now: datetime, today: date) -> None:
     """Before two titles become one: whoever waits for both keeps the place that is ready, or else the older one; whoever has
-    one of them waits for none. The caller has locked the copies of both."""
+    one of them waits for none."""
+    lock_for_moving(db, [kept_id, gone_id])
     queues = {title_id: queue_of(db, title_id) for title_id in sorted((kept_id, gone_id))}
     theirs = {hold.member_id: hold for hold in queues[kept_id]}
     for hold in queues[gone_id]:
@@ -155,18 +158,31 @@ def join_queues(db: Session, kept_id: int, gone_id: int, now: datetime, today: d
                 cancel(db, hold.id, now, today)
 
 
-def part_queues(db: Session, kept_id: int, back_id: int, now: datetime, today: date) -> None:
-    """After one title has become two again: nothing is set aside for anybody who waits for the other one."""
-    foreign = select(Hold.id).join(Copy, Copy.id == Hold.copy_id).where(Hold.title_id != Copy.title_id)
-    for title_id in sorted((kept_id, back_id)):
-        queue_of(db, title_id)
-    wrong = set(db.scalars(foreign.where(Hold.title_id.in_((kept_id, back_id)))))
-    for hold_id in wrong:
-        _wait_again(db, hold_id)
-    for title_id in sorted((kept_id, back_id)):
-        for hold in queue_of(db, title_id):
-            if hold.id in wrong:
-                _serve_instead(db, title_id, hold, now, today)
+def lock_for_moving(db: Session, title_ids: Collection[int]) -> None:
+    """Before copies move from one title to another: the library, because a merge locks it, too, and then all these copies.
+
+    Raises NoSuchTitle for a number that no title can have.
+    """
+    if not all(0 < title_id <= LARGEST_ID for title_id in title_ids):
+        raise NoSuchTitle
+    library_for_change(db)
+    lock_copies(db, Copy.title_id.in_(title_ids))
+
+
+def part_queues(db: Session, title_ids: Collection[int], now: datetime, today: date) -> None:
+    """After a title has become two again: for whomever a copy was set aside that is of the other title now, another one is, or
+    they wait again in their old place."""
+    strayed = []
+    for title_id in sorted(title_ids):
+        queue = {hold.id: hold for hold in queue_of(db, title_id)}
+        elsewhere = select(Hold.id, Copy.title_id).join(Copy, Copy.id == Hold.copy_id)
+        elsewhere = elsewhere.where(Hold.title_id == title_id, Copy.title_id != title_id)
+        strayed += [(title_id, queue[hold_id], other_id) for hold_id, other_id in db.execute(elsewhere)]
+    for _title_id, hold, _other_id in strayed:
+        _wait_again(db, hold.id)
+    for title_id, hold, other_id in strayed:
+        _pass_on(db, other_id, hold, now, today)
+        _serve_instead(db, title_id, hold, now, today)
 
 
 def leave_all(db: Session, member_id: int, now: datetime, today: date) -> None:
@@ -371,8 +387,8 @@ def _pass_on(db: Session, title_id: int, hold: Row[*tuple[Any, ...]], now: datet
 
 
 def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Who waits for what, in the order of titles and of their queues, with title, member's name, and the copy set aside
-    with its shelf. For librarians."""
+    """Who waits for what, with title, member's name, and the copy set aside with its shelf. First what is kept ready, the first
+    to end first; then the rest in the order of titles and of their queues. For librarians."""
     query = (
         select(
             Hold.id,
@@ -391,6 +407,6 @@ def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
         .outerjoin(Copy, Copy.id == Hold.copy_id)
         .outerjoin(Shelf, Shelf.id == Copy.shelf_id)
         .where(Hold.ended_at.is_(None))
-        .order_by(Title.sort_title, Hold.title_id, Hold.id)
+        .order_by(Hold.copy_id.is_(None), Hold.ready_until, Title.sort_title, Hold.title_id, Hold.id)
     )
     return db.execute(query.limit(limit)).all()

@@ -59,8 +59,9 @@ def hold_list(visit: Visit, titel: FromQuery[str] = "") -> Page:
         "lending/holds.html",
         title=title(visit.db, int(number)) if NUMBER.fullmatch(number) else None,
         choices=choosing.choices(visit.db, visit.field("member")) if visit.problem else [],
-        ready=sorted((row for row in rows if row.copy_id), key=lambda row: row.ready_until),
+        ready=[row for row in rows if row.copy_id],
         waiting=[row for row in rows if not row.copy_id],
+        zone=visit.settings.timezone,
     )
 
 

@@ -38,10 +38,13 @@ class RulesForm(msgspec.Struct):
     takes_guests: str | None = None
 
 
-class DaysForm(msgspec.Struct):
+class SpanForm(msgspec.Struct):
     first: date
-    reason: Annotated[str, Meta(max_length=LONGEST_REASON)]
     last: date | None = None
+
+
+class DaysForm(SpanForm, kw_only=True):
+    reason: Annotated[str, Meta(max_length=LONGEST_REASON)]
     is_open: str | None = None
     # What the page has said would happen to people's dates is fine.
     sure: str | None = None
@@ -157,7 +160,7 @@ def change_days(visit: Visit) -> Answer:
 @action(OPENING + "/tage/loeschen", Audience.LIBRARIANS, again=opening_page)
 def forget_days(visit: Visit) -> Redirect:
     """As the weekday has it. Dates that were moved stay where they are."""
-    form = visit.read(DaysForm)
+    form = visit.read(SpanForm)
     days = _days(form.first, form.last or form.first, visit.today)
     return _moved(visit, closures.set_days(visit.db, days, None, "", visit.now, visit.today))
 

@@ -326,6 +326,9 @@ def test_merging_a_title_with_itself_or_nothing_is_refused(desk: Desk) -> None:
     assert desk.client.submit(here, mit=str(desk.title)).status_code == 409
     assert desk.client.submit(here, mit="999999").status_code == 404
     assert desk.client.submit(here, mit="").status_code == 422
+    nobody = f"/titel/{2**70}"
+    assert desk.client.submit(f"{nobody}/zusammenfuehren", mit=str(desk.title)).status_code == 404
+    assert desk.client.submit(f"{nobody}/trennen", merge="1").status_code == 404
     for odd in ("", "x", "99999999999999", str(desk.title)):
         assert desk.client.get(here, params={"mit": odd}).status_code == 200
     assert desk.client.get(here, params={"q": "gibt es nicht"}).status_code == 200

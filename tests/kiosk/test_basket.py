@@ -12,7 +12,7 @@ from bibliothek.copies.models import Copy
 from bibliothek.kiosk import actions
 from bibliothek.kiosk.models import Device
 from bibliothek.lending import holds
-from bibliothek.lending.models import Flag, Loan, Notice
+from bibliothek.lending.models import Flag, Hold, Loan, Notice
 from bibliothek.library.models import Library as Settings
 from tests import make
 from tests.client import text_of
@@ -168,6 +168,22 @@ def test_taking_along_is_undone(tablet: Tablet) -> None:
     assert tablet.scan(UNDO).result == "ok"
     assert tablet.open_loans() == [(tablet.copies[0], 2)]
     with tablet.library.database.reading() as db:
+        assert db.scalars(select(Notice)).all() == []
+
+
+def test_undoing_that_somebody_took_a_book_along_gives_their_place_in_the_queue_back(tablet: Tablet) -> None:
+    borrow(tablet)
+    with tablet.library.database.writing() as db:
+        title_id = db.scalar(select(Copy.title_id).where(Copy.code == tablet.copies[0]))
+        assert title_id
+        placed = holds.place(db, title_id, 3, tablet.library.clock(), tablet.library.clock().date())
+    tablet.scan(tablet.cards[1])
+    asked = tablet.scan(tablet.copies[0])
+    tablet.press("/kiosk/mitnehmen", **tablet.button(asked, "/kiosk/mitnehmen"))
+    assert tablet.scan(UNDO).result == "ok"
+    with tablet.library.database.reading() as db:
+        hold = db.get_one(Hold, placed.id)
+        assert (hold.member_id, hold.ended_at, hold.copy_id) == (3, None, None)
         assert db.scalars(select(Notice)).all() == []
 
 

@@ -231,6 +231,28 @@ def test_titles_that_are_two_again_keep_no_copy_for_who_waits_for_the_other(db: 
     for copy in (kept, gone):
         actions.give_back(db, copy, LATER, TODAY)
     back = merging.undo(db, kept.title_id, merge.id, LATER)
-    holds.part_queues(db, kept.title_id, back, LATER, TODAY)
+    holds.part_queues(db, [kept.title_id, back], LATER, TODAY)
     assert {row.id: row.copy_id for row in holds.queue_of(db, back)} == {theirs.id: gone.id}
     assert {row.id: row.copy_id for row in holds.queue_of(db, kept.title_id)} == {ours.id: kept.id}
+
+
+def test_of_a_long_list_what_is_kept_ready_is_never_left_out(db: Session) -> None:
+    waited_for, here = make.copy(db, title="Anfang"), make.copy(db, title="Zuletzt")
+    make.loan(db, waited_for)
+    wait(db, waited_for.title_id)
+    ready = wait(db, here.title_id)
+    assert [row.id for row in holds.open_holds(db, limit=1)] == [ready.id]
+
+
+def test_what_was_set_aside_of_a_title_that_parts_again_is_set_aside_no_more(db: Session) -> None:
+    kept, gone = make.copy(db), make.copy(db)
+    kept_id, gone_id, waiting = kept.title_id, gone.title_id, make.member(db)
+    make.loan(db, kept)
+    placed = wait(db, kept_id, waiting)
+    done = merging.merge(db, kept_id, gone_id, LATER)
+    assert holds.serve_waiting(db, LATER, TODAY) == 1
+    merging.undo(db, kept_id, done.id, LATER)
+    holds.part_queues(db, [kept_id, gone_id], LATER, TODAY)
+    assert db.get_one(Hold, placed.id, populate_existing=True).copy_id is None
+    assert notices(db) == [(waiting.id, "hold_ready"), (waiting.id, "hold_moved")]
+    assert holds.is_free(db, gone.id)

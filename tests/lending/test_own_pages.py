@@ -226,6 +226,15 @@ def test_rules_that_make_no_sense_are_refused(desk: Desk, librarian: Client, wro
         assert db.get_one(Settings, 1).loan_days == 28
 
 
+def test_since_when_somebody_waits_is_a_date_of_the_library(desk: Desk, librarian: Client) -> None:
+    desk.lend(desk.other)
+    desk.library.clock.pass_time(hours=12, minutes=30)
+    hold_id = desk.wait(desk.member)
+    with desk.library.database.reading() as db:
+        assert db.get_one(Hold, hold_id).placed_at.date() == date(2026, 11, 23)
+    assert "seit 24. November 2026" in text_of(librarian.get("/verwaltung/vormerkungen").text)
+
+
 def test_a_closure_moves_dates_and_says_how_many_are_told(desk: Desk, librarian: Client) -> None:
     desk.lend(desk.member)
     closed = {"first": "2026-12-20", "last": "2027-01-06", "reason": "Winterpause"}
@@ -243,7 +252,8 @@ def test_a_closure_moves_dates_and_says_how_many_are_told(desk: Desk, librarian:
     loan = desk.loan()
     assert loan
     assert loan.due_on.isoformat() == "2027-01-07"
-    librarian.submit("/verwaltung/oeffnung/tage/loeschen", **closed)
+    # As the page's own button sends it.
+    librarian.submit("/verwaltung/oeffnung/tage/loeschen", first=closed["first"], last=closed["last"])
     with desk.library.database.reading() as db:
         assert db.scalars(select(SpecialDay)).all() == []
 

@@ -12,10 +12,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from bibliothek.catalogue import merging
+from bibliothek.copies.queries import copy_for_change
 from bibliothek.lending import actions as lending
 from bibliothek.lending import closures, holds
 from bibliothek.lending.models import Borrower, Hold, Loan, Renewal
+from bibliothek.library.queries import library_for_change
+from bibliothek.members.actions import remove_member
+from bibliothek.members.models import Member
 from bibliothek.operations import verify
 from tests import make
 from tests.client import Client
@@ -201,3 +207,62 @@ def test_64_programs_that_do_all_they_can_with_few_books_break_nothing(both: Lib
         assert server.bugs() == []
     assert_sound(both)
     assert_done_once(both, book.so_far())
+
+
+def one_waits_for_the_other(
+    both: Library,
+    lock: Callable[[Session], object],
+    go_on: Callable[[Session], object],
+    other: Callable[[Session], object],
+) -> None:
+    """Lock something, let another transaction do `other`, and go on as soon as that waits: neither is to wait for ever."""
+
+    def meanwhile() -> None:
+        with both.database.writing() as db:
+            other(db)
+
+    with ThreadPoolExecutor(1) as threads:
+        with both.database.writing() as db:
+            lock(db)
+            waiting = threads.submit(meanwhile)
+            until_another_waits(both.database)
+            go_on(db)
+        waiting.result(timeout=30)
+
+
+def test_who_is_erased_while_the_calendar_changes_leaves_their_queue(both: Library) -> None:
+    with both.database.writing() as db:
+        make.admin(db)
+        title_id, member_id = make.copy(db).title_id, make.member(db).id
+        holds.place(db, title_id, member_id, make.NOW, make.TODAY)
+
+    def erase(db: Session) -> None:
+        lending.leave(db, member_id, make.NOW, make.TODAY)
+        remove_member(db, member_id, make.NOW)
+
+    one_waits_for_the_other(both, library_for_change, lambda db: holds.queue_of(db, title_id), erase)
+    with both.database.reading() as db:
+        assert db.get(Member, member_id) is None
+
+
+def test_a_book_comes_back_while_its_title_becomes_part_of_another(both: Library) -> None:
+    with both.database.writing() as db:
+        make.admin(db)
+        kept_id, copy = make.title(db).id, make.copy(db)
+        gone_id = copy.title_id
+        make.loan(db, copy)
+        placed = holds.place(db, gone_id, make.member(db).id, make.NOW, make.TODAY)
+
+    def merge(db: Session) -> None:
+        holds.join_queues(db, kept_id, gone_id, make.NOW, make.TODAY)
+        merging.merge(db, kept_id, gone_id, make.NOW)
+
+    one_waits_for_the_other(
+        both,
+        lambda db: copy_for_change(db, copy.code),
+        lambda db: lending.give_back(db, copy, make.NOW, make.TODAY),
+        merge,
+    )
+    with both.database.reading() as db:
+        hold = db.get_one(Hold, placed.id)
+        assert (hold.title_id, hold.copy_id) == (kept_id, copy.id)
