@@ -361,3 +361,15 @@ def test_the_date_that_a_loan_would_have_follows_the_rules_for_its_material(desk
     page = f"/c/{desk.copy.code}"
     assert "Du behältst es bis zum 30. November 2026" in text_of(desk.client.get(page).text)
     assert "bis zum 30. November 2026" in text_of(desk.client.submit(f"{page}/ausleihen").text)
+
+
+def test_a_book_that_was_not_to_be_found_and_came_back_is_settled(desk: Desk) -> None:
+    loan_id = desk.lend(desk.member)
+    desk.client.submit("/konto/verloren", loan=loan_id)
+    now = desk.library.clock()
+    with desk.library.database.writing() as db:
+        flags.forget(db, now)
+        assert flags.count_open(db) == 1
+        actions.give_back(db, desk.copy, now, TODAY)
+        flags.forget(db, now)
+        assert flags.count_open(db) == 0
