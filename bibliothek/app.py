@@ -156,6 +156,7 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
         lending_flags.forget,
         sign_in.forget,
         members_actions.forget_sessions,
+        members_actions.blur_sessions,
         piles.forget,
         once.forget,
     )

@@ -71,6 +71,11 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def day_of(moment: datetime) -> datetime:
+    """The beginning of its day in UTC: for what is kept longer than anybody needs to know the moment."""
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 class Base(DeclarativeBase):
     """Base of all models. Constraints are named by rule, so that migrations can name them on both databases.
 

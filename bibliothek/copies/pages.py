@@ -25,7 +25,6 @@ from bibliothek.lending import own, phone
 from bibliothek.lending import rules as lending_rules
 from bibliothek.lending.holds import NothingToWaitFor, OwnLoan
 from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, on_loan
-from bibliothek.lending.terms import terms
 from bibliothek.library.queries import library
 from bibliothek.members.queries import MemberRef
 from bibliothek.problems import Invalid
@@ -88,7 +87,8 @@ def _not_a_label(visit: Visit) -> Redirect:
 def _copy_page(visit: Visit, found: AtDesk) -> Page:
     mine = found.on_loan and found.member_id == visit.asker.member_id
     kept_for_me = found.kept_for is not None and found.kept_for == visit.asker.member_id
-    own_holds = own.own_holds(visit.db, visit.asker.member_id, found.title_id) if visit.asker.member_id else []
+    member_id = visit.asker.member_id
+    own_holds = own.own_holds(visit.db, member_id, found.title_id) if member_id else []
     return visit.page(
         "copies/copy.html",
         copy=found,
@@ -99,7 +99,7 @@ def _copy_page(visit: Visit, found: AtDesk) -> Page:
         can=_what_to_do(found, mine, kept_for_me, bool(own_holds)),
         hold=own_holds[0] if own_holds else None,
         kept_for_me=kept_for_me,
-        would_be_due=terms(visit.db).due_on(visit.today),
+        would_be_due=own.would_be_due(visit.db, member_id, found.title_id, visit.today) if member_id else None,
     )
 
 

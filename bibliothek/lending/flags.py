@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from bibliothek.copies.models import Copy
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
-from bibliothek.lending.models import Flag
+from bibliothek.lending.models import Flag, Loan
 from bibliothek.problems import NotFound
 
 # Settled ones are shown for a while, for whoever wonders what became of them.
@@ -67,5 +67,8 @@ def count_open(db: Session) -> int:
 
 
 def forget(db: Session, now: datetime) -> None:
-    """Delete what was settled long ago."""
+    """Delete what was settled long ago. That a book was not to be found is settled when its loan has ended."""
+    the_same = exists().where(Loan.copy_id == Flag.copy_id, Loan.lent_at <= Flag.raised_at, Loan.returned_at.is_(None))
+    over = (Flag.kind == "lost") & Flag.settled_at.is_(None) & ~the_same
+    db.execute(update(Flag).where(over).values(settled_at=now).execution_options(synchronize_session=False))
     db.execute(delete(Flag).where(Flag.settled_at < now - KEPT))

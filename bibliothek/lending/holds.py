@@ -110,7 +110,7 @@ def place(db: Session, title_id: int, member_id: int, now: datetime, today: date
         raise
     waiting = [hold for hold in queue if hold.copy_id is None]
     copy_id = None if waiting else _free_copy(db, title_id)
-    until = _set_aside(db, hold_id, copy_id, now, today) if copy_id else None
+    until = _set_aside(db, hold_id, copy_id, now, today, on_shelf=True) if copy_id else None
     return Placed(hold_id, len(queue) + 1, until)
 
 
@@ -222,7 +222,7 @@ def serve_waiting(db: Session, now: datetime, today: date) -> int:
     lock_copies(db, Copy.title_id.in_(title_ids))
     for title_id in title_ids:
         _let_go(db, title_id, now, today)
-        while (copy_id := _free_copy(db, title_id)) and serve(db, title_id, copy_id, now, today):
+        while (copy_id := _free_copy(db, title_id)) and serve(db, title_id, copy_id, now, today, on_shelf=True):
             served += 1
     return served
 
@@ -243,7 +243,7 @@ def _serve_instead(
 ) -> bool:
     """Set other copies that are here aside, now that this hold has lost its own. Whether it waits all the same: then it is told."""
     while _is_waiting(db, hold.id) and (copy_id := _free_copy(db, title_id, but)):
-        serve(db, title_id, copy_id, now, today)
+        serve(db, title_id, copy_id, now, today, on_shelf=True)
     waits = _is_waiting(db, hold.id)
     if waits:
         notices.tell(db, hold.member_id, "hold_moved", None, now)
@@ -257,11 +257,12 @@ def _is_waiting(db: Session, hold_id: int) -> bool:
 # ---- At the desk ----
 
 
-def serve(db: Session, title_id: int, copy_id: int, now: datetime, today: date) -> date | None:
-    """Set a copy that is here aside for the first who waits; returns until when, None when nobody does."""
+def serve(db: Session, title_id: int, copy_id: int, now: datetime, today: date, on_shelf: bool = False) -> date | None:
+    """Set a copy that is here aside for the first who waits; returns until when, None when nobody does. `on_shelf`: it stays in
+    its shelf, because nobody has it in their hands to put it into the pick-up shelf."""
     for hold in queue_of(db, title_id):
         if hold.copy_id is None:
-            until = _set_aside(db, hold.id, copy_id, now, today)
+            until = _set_aside(db, hold.id, copy_id, now, today, on_shelf)
             notices.tell(db, hold.member_id, "hold_ready", until, now)
             return until
     return None
@@ -352,9 +353,10 @@ def _free_copy(db: Session, title_id: int, but: int | None = None) -> int | None
     return db.scalars(free.order_by(Copy.id).limit(1)).first()
 
 
-def _set_aside(db: Session, hold_id: int, copy_id: int, now: datetime, today: date) -> date:
+def _set_aside(db: Session, hold_id: int, copy_id: int, now: datetime, today: date, on_shelf: bool = False) -> date:
     until = terms(db).kept_until(today)
-    db.execute(update(Hold).where(Hold.id == hold_id).values(copy_id=copy_id, ready_at=now, ready_until=until))
+    ready_at = Hold.placed_at if on_shelf else now
+    db.execute(update(Hold).where(Hold.id == hold_id).values(copy_id=copy_id, ready_at=ready_at, ready_until=until))
     return until
 
 
@@ -379,7 +381,8 @@ def _pass_on(db: Session, title_id: int, hold: Row[*tuple[Any, ...]], now: datet
     if not is_free(db, hold.copy_id):
         # It has gone missing, is in repair, or is to stay here: nobody is to be sent for it.
         return
-    if serve(db, title_id, hold.copy_id, now, today) is None and hold.ready_at != hold.placed_at:
+    on_shelf = hold.ready_at == hold.placed_at
+    if serve(db, title_id, hold.copy_id, now, today, on_shelf) is None and not on_shelf:
         flags.put_up(db, "put_back", hold.copy_id, now)
 
 

@@ -21,6 +21,12 @@ class LoanForm(msgspec.Struct):
     loan: Annotated[int, Meta(ge=1, le=LARGEST_ID)]
 
 
+class ReadForm(msgspec.Struct):
+    """The last notice that the page showed: what came since has not been read."""
+
+    last: Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+
+
 @action("/konto/verlaengern", Audience.MEMBERS)
 def renew(visit: Visit) -> Redirect:
     """Keep one of my books for longer."""
@@ -46,7 +52,7 @@ def cannot_find(visit: Visit) -> Redirect:
 @action("/konto/gelesen", Audience.MEMBERS)
 def have_read(visit: Visit) -> Redirect:
     """I have read what the library had to tell me: it need not come by mail any more."""
-    notices.have_read(visit.db, visit.member_id, visit.now)
+    notices.have_read(visit.db, visit.member_id, visit.read(ReadForm).last)
     return visit.redirect("/konto")
 
 

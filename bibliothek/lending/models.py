@@ -90,6 +90,9 @@ class Hold(Base):
 
     It waits until a copy is set aside (`copy_id`, from `ready_at` on, kept through the local date `ready_until`), and ends
     fulfilled, expired or cancelled. Then it names nobody any more: the library forgets.
+
+    A copy that nobody had in their hands when it was set aside stands in its shelf still, not in the pick-up shelf: then `ready_at`
+    is the same as `placed_at`.
     """
 
     __tablename__ = "hold"

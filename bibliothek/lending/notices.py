@@ -11,9 +11,10 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from bibliothek.db import day_of
 from bibliothek.i18n import use_language
 from bibliothek.lending.models import NOTICES, Hold, Notice
 from bibliothek.library.queries import library
@@ -54,9 +55,9 @@ def untell(db: Session, member_id: int, kind: str, day: date | None) -> bool:
     return found is not None
 
 
-def have_read(db: Session, member_id: int, now: datetime) -> None:
-    """A member has seen in their account what they were to be told until `now`."""
-    db.execute(delete(Notice).where(Notice.member_id == member_id, Notice.created_at <= now))
+def have_read(db: Session, member_id: int, last_id: int) -> None:
+    """A member has seen in their account what they were to be told, up to the notice `last_id`."""
+    db.execute(delete(Notice).where(Notice.member_id == member_id, Notice.id <= last_id))
 
 
 def mail_them(templates: Renders, settings: Settings, db: Session, now: datetime) -> int:
@@ -121,5 +122,9 @@ def message(templates: Renders, settings: Settings, library_name: str, name: str
 
 
 def forget(db: Session, now: datetime) -> None:
-    """Forget what nobody could be told by mail."""
+    """Forget what nobody could be told by mail. Of what is still to be told only the day is kept: the moment is that of the
+    return that it is about, which is to lead to nobody."""
     db.execute(delete(Notice).where(Notice.created_at < now - KEPT))
+    for number, at in db.execute(select(Notice.id, Notice.created_at).where(Notice.created_at <= now - PAUSE)).all():
+        if at != day_of(at):
+            db.execute(update(Notice).where(Notice.id == number).values(created_at=day_of(at)))

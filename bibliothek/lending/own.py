@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 import msgspec
@@ -111,7 +110,26 @@ def count_waiting(db: Session, title_id: int) -> int:
     return db.scalar(select(func.count(Hold.id)).where(Hold.title_id == title_id, Hold.ended_at.is_(None))) or 0
 
 
-def notice_sentences(db: Session, member_id: int) -> Sequence[str]:
+def would_be_due(db: Session, member_id: int, title_id: int, today: date) -> date:
+    """When a copy of this title would be due if the member took it now."""
+    all_terms = terms(db)
+    if not all_terms.rules:
+        return all_terms.due_on(today)
+    group_id = db.scalar(select(GroupMember.group_id).where(GroupMember.member_id == member_id))
+    material_id = db.scalar(select(TitleMaterial.material_id).where(TitleMaterial.title_id == title_id))
+    return all_terms.due_on(today, all_terms.policy(group_id, material_id))
+
+
+class OwnNotices(msgspec.Struct, frozen=True):
+    """What a member is still to be told, in sentences; `last_id` is the number of the last of these notices."""
+
+    sentences: list[str]
+    last_id: int
+
+
+def own_notices(db: Session, member_id: int) -> OwnNotices:
     """What a member is still to be told."""
-    query = select(Notice.kind, Notice.day).where(Notice.member_id == member_id).order_by(Notice.id)
-    return list(dict.fromkeys(notice_sentence(kind, day) for kind, day in db.execute(query)))
+    query = select(Notice.id, Notice.kind, Notice.day).where(Notice.member_id == member_id).order_by(Notice.id)
+    rows = db.execute(query).all()
+    sentences = list(dict.fromkeys(notice_sentence(row.kind, row.day) for row in rows))
+    return OwnNotices(sentences, rows[-1].id if rows else 0)

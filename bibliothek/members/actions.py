@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
-from bibliothek.db import LARGEST_ID, is_unique_violation
+from bibliothek.db import LARGEST_ID, day_of, is_unique_violation
 from bibliothek.i18n import _
 from bibliothek.library import actions as library
 from bibliothek.library.queries import library_for_change
@@ -20,7 +20,7 @@ from bibliothek.mail.models import Mail
 from bibliothek.members import queries
 from bibliothek.members.models import ApiToken, BrowserSession, Card, Member, SignIn
 from bibliothek.members.queries import has_admin, member_by_email
-from bibliothek.members.rules import LONGEST_NAME, clean_name, sort_name
+from bibliothek.members.rules import DOUBLE_PRESS, LONGEST_NAME, clean_name, sort_name
 from bibliothek.problems import Invalid, Problem
 from bibliothek.tokens import hashed, new_token
 
@@ -216,6 +216,16 @@ def start_session(db: Session, member: Member, now: datetime, token: str | None 
 def forget_sessions(db: Session, now: datetime) -> None:
     """Drop the sessions whose time is over."""
     db.execute(delete(BrowserSession).where(BrowserSession.expires_at <= now))
+
+
+def blur_sessions(db: Session, now: datetime) -> None:
+    """Keep only the day on which somebody signed in: who did so to borrow a book has the moment in common with its loan, which
+    is kept when it names nobody any more."""
+    kept = select(BrowserSession.token_hash, BrowserSession.created_at, BrowserSession.expires_at)
+    for row in db.execute(kept.where(BrowserSession.created_at <= now - DOUBLE_PRESS)).all():
+        if row.created_at != day_of(row.created_at):
+            days = {"created_at": day_of(row.created_at), "expires_at": day_of(row.expires_at)}
+            db.execute(update(BrowserSession).where(BrowserSession.token_hash == row.token_hash).values(days))
 
 
 def end_session(db: Session, token: str) -> None:

@@ -22,7 +22,7 @@ from bibliothek.labels.pdf import CardText, member_cards
 from bibliothek.labels.qr import qr_svg
 from bibliothek.lending.actions import leave
 from bibliothek.lending.exceptions import group_of, groups, put_into_group
-from bibliothek.lending.own import notice_sentences, own_holds, own_loans
+from bibliothek.lending.own import own_holds, own_loans, own_notices
 from bibliothek.lending.queries import loans_of
 from bibliothek.members import actions, queries, rules, sign_in
 from bibliothek.members.fields import Address, Name, Role
@@ -74,7 +74,7 @@ def account(visit: Visit) -> Answer:
         member=queries.member(visit.db, visit.member_id),
         own_loans=own_loans(visit.db, visit.member_id, visit.today),
         own_holds=own_holds(visit.db, visit.member_id),
-        notices=notice_sentences(visit.db, visit.member_id),
+        notices=own_notices(visit.db, visit.member_id),
         given=given_by(visit.db, visit.member_id),
         browsers=queries.count_sessions(visit.db, visit.member_id, visit.now),
         role=_(rules.ROLE_NAMES[visit.asker.role]),

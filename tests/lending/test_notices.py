@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek.copies.models import Copy
 from bibliothek.lending import actions, holds, notices
-from bibliothek.lending.models import NOTICES, Notice
+from bibliothek.lending.models import NOTICES, Loan, Notice
 from bibliothek.mail import outbox
 from bibliothek.mail.outbox import Delivered
 from bibliothek.members.actions import change_member, remove_member
@@ -156,3 +156,15 @@ def test_a_mail_that_waits_follows_its_member(both: Library, box: Postbox) -> No
         assert [finding.invariant for finding in verify(db, library.clock()) if finding.broken] == []
     deliver(library)
     assert [mail["to"] for mail in box.received] == ["neu@example.org"]
+
+
+def test_what_no_mail_tells_has_no_moment_in_common_with_the_return_it_is_about(both: Library) -> None:
+    with both.database.writing() as db:
+        copy, before = make.copy(db), make.member(db, email=None)
+        loan = make.loan(db, copy, before)
+        actions.take_over(db, copy, make.member(db), both.clock(), make.TODAY, loan.id)
+    both.clock.pass_time(minutes=2)
+    with both.database.writing() as db:
+        notices.forget(db, both.clock())
+        assert db.scalars(select(Notice.member_id)).all() == [before.id]
+        assert db.scalars(select(Notice).join(Loan, Loan.returned_at == Notice.created_at)).all() == []

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import pytest
 from sqlalchemy import select, update
 
+from bibliothek.catalogue.models import Material
 from bibliothek.copies.models import Copy
-from bibliothek.lending import actions, flags, holds
+from bibliothek.lending import actions, exceptions, flags, holds, notices
 from bibliothek.lending.models import Borrower, Flag, Hold, Loan, Notice, SpecialDay
 from bibliothek.library.models import Library as Settings
-from bibliothek.members.models import Member
+from bibliothek.members.actions import blur_sessions
+from bibliothek.members.models import BrowserSession, Member
+from bibliothek.members.sign_in import new_link
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
@@ -299,8 +303,73 @@ def test_what_was_read_is_not_mailed_any_more(desk: Desk) -> None:
     desk.wait(desk.member)
     with desk.library.database.writing() as db:
         actions.give_back(db, desk.copy, desk.library.clock(), TODAY)
-    assert "liegt für dich bereit" in text_of(desk.client.get("/konto").text)
-    desk.client.submit("/konto/gelesen")
+    page = desk.client.get("/konto").text
+    assert "liegt für dich bereit" in text_of(page)
+    desk.client.submit("/konto/gelesen", last=last_notice(page))
     assert "liegt für dich bereit" not in text_of(desk.client.get("/konto").text)
     with desk.library.database.reading() as db:
         assert db.scalars(select(Notice)).all() == []
+
+
+def last_notice(page: str) -> str:
+    return re.findall(r'name="last" value="(\d+)"', page)[0]
+
+
+def test_what_came_after_the_page_was_opened_has_not_been_read(desk: Desk) -> None:
+    with desk.library.database.writing() as db:
+        notices.tell(db, desk.member.id, "taken_over", None, desk.library.clock())
+    page = desk.client.get("/konto").text
+    with desk.library.database.writing() as db:
+        notices.tell(db, desk.member.id, "hold_ready", TODAY, desk.library.clock())
+    desk.client.submit("/konto/gelesen", last=last_notice(page))
+    with desk.library.database.reading() as db:
+        assert db.scalars(select(Notice.kind)).all() == ["hold_ready"]
+
+
+def test_who_signed_in_to_borrow_a_book_has_no_moment_in_common_with_its_loan(desk: Desk) -> None:
+    with desk.library.database.writing() as db:
+        link = new_link(db, desk.member, desk.library.clock())
+    with desk.library.client() as phone:
+        phone.submit(f"/c/{desk.copy.code}/ausleihen")
+        phone.submit(f"/anmelden/{link}")
+    assert desk.loan()
+    desk.library.clock.pass_time(minutes=2)
+    with desk.library.database.writing() as db:
+        blur_sessions(db, desk.library.clock())
+        same = select(BrowserSession).join(Loan, Loan.lent_at == BrowserSession.created_at)
+        assert db.scalars(same).all() == []
+        lasting = select(BrowserSession.expires_at).where(BrowserSession.member_id == desk.member.id)
+        assert {until.time() for until in db.scalars(lasting)} == {time(0)}
+    assert desk.client.get("/konto").status_code == 200
+
+
+def test_a_new_copy_that_is_set_aside_is_in_its_shelf(desk: Desk) -> None:
+    desk.lend(desk.other)
+    desk.wait(desk.member)
+    with desk.library.database.writing() as db:
+        make.copy(db, make.db_title(db, desk.copy.title_id), make.shelf(db, "Rot"))
+        assert holds.serve_waiting(db, desk.library.clock() + timedelta(minutes=1), TODAY) == 1
+    assert "für dich bereit · in Regal Rot" in text_of(desk.client.get("/konto").text)
+
+
+def test_the_date_that_a_loan_would_have_follows_the_rules_for_its_material(desk: Desk) -> None:
+    with desk.library.database.writing() as db:
+        exceptions.add(db, Material, "Film")
+        film = exceptions.materials(db)[0].id
+        exceptions.make_material(db, desk.copy.title_id, film)
+        exceptions.set_rule(db, None, film, 7, None, None)
+    page = f"/c/{desk.copy.code}"
+    assert "Du behältst es bis zum 30. November 2026" in text_of(desk.client.get(page).text)
+    assert "bis zum 30. November 2026" in text_of(desk.client.submit(f"{page}/ausleihen").text)
+
+
+def test_a_book_that_was_not_to_be_found_and_came_back_is_settled(desk: Desk) -> None:
+    loan_id = desk.lend(desk.member)
+    desk.client.submit("/konto/verloren", loan=loan_id)
+    now = desk.library.clock()
+    with desk.library.database.writing() as db:
+        flags.forget(db, now)
+        assert flags.count_open(db) == 1
+        actions.give_back(db, desk.copy, now, TODAY)
+        flags.forget(db, now)
+        assert flags.count_open(db) == 0
