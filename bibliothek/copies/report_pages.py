@@ -12,7 +12,7 @@ from bibliothek.copies.actions import write_down
 from bibliothek.copies.rules import LONGEST_REASON, checked_note
 from bibliothek.i18n import _
 from bibliothek.lending import flags
-from bibliothek.lending.actions import NOTHING, give_back
+from bibliothek.lending.actions import NOTHING, CopyWithdrawn, give_back
 from bibliothek.lending.queries import at_desk
 from bibliothek.web.forms import Errors
 from bibliothek.web.routes import action, errand, in_one_transaction, page
@@ -55,6 +55,9 @@ def _reported(visit: Visit, code: str, note: str | None, photo: str | None) -> R
 def found(visit: Visit, code: FromPath[str]) -> Redirect:
     """A copy that was believed missing is here. No loan that began meanwhile is ended by this."""
     copy = at_desk(visit.db, code)
+    if copy.on_loan or copy.state == "withdrawn":
+        said = _("Inzwischen hat es jemand ausgeliehen.") if copy.on_loan else CopyWithdrawn().sentence
+        return visit.redirect("/c/" + copy.code, said, "look")
     back = give_back(visit.db, copy, visit.now, visit.today, loan_id=NOTHING)
     where = _("Leg es bitte ins Abholfach.") if back.kept_until else _("Stell es bitte zurück ins Regal.")
     if copy.shelf and not back.kept_until:

@@ -18,12 +18,12 @@ OTHER = "other"
 LONGEST_REASON = 200
 # What librarians say of a copy, besides lending it and taking it back. Which of it makes sense: `may_happen`.
 HAPPENINGS = {
-    "damaged": N_("beschädigt, bleibt aber im Regal"),
-    "repair": N_("beschädigt, muss repariert werden"),
-    "mended": N_("wieder heil"),
-    "missing": N_("nicht zu finden"),
-    "found": N_("wieder da"),
-    "lost": N_("verloren: Die Ausleihe endet, und das Buch gilt als nicht auffindbar"),
+    "damaged": N_("ist beschädigt, bleibt aber im Regal"),
+    "repair": N_("ist beschädigt und muss repariert werden"),
+    "mended": N_("ist wieder heil"),
+    "missing": N_("ist nicht zu finden"),
+    "found": N_("ist wieder da"),
+    "lost": N_("ist verloren: Die Ausleihe endet, und das Buch gilt als nicht auffindbar"),
     "reference": N_("bleibt von jetzt an zum Lesen hier im Raum"),
     "lendable": N_("kann von jetzt an ausgeliehen werden"),
 }

@@ -461,6 +461,7 @@ def _end_as_undone(db: Session, loan_id: int, now: datetime) -> Row[*tuple[Any, 
         raise TooLateToUndo from problem
     db.execute(update(Loan).where(Loan.id == loan_id).values(returned_at=now, ended_as="undone"))
     flags.take_down(db, desk.copy_id, desk.lent_at)
+    notices.take_back(db, "hold_moved", desk.lent_at)
     write_down(db, desk.copy_id, "undone", now, None)
     return desk
 

@@ -119,6 +119,7 @@ def add(db: Session, kind: Kind, name: str) -> None:
 
 def rename(db: Session, kind: Kind, number: int, name: str) -> None:
     """Raises NoSuchKind, BadKindName, NameTaken."""
+    library_for_change(db)  # nobody removes it meanwhile
     found = _found(db, kind, number)
     name = _clean(name)
     found.name, found.sort_name = name, sort_name(name)

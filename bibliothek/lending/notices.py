@@ -55,6 +55,11 @@ def untell(db: Session, member_id: int, kind: str, day: date | None) -> bool:
     return found is not None
 
 
+def take_back(db: Session, kind: str, noted_at: datetime) -> None:
+    """What was noted by something that is undone now."""
+    db.execute(delete(Notice).where(Notice.kind == kind, Notice.created_at == noted_at))
+
+
 def have_read(db: Session, member_id: int, last_id: int) -> None:
     """A member has seen in their account what they were to be told, up to the notice `last_id`."""
     db.execute(delete(Notice).where(Notice.member_id == member_id, Notice.id <= last_id))

@@ -131,5 +131,8 @@ def own_notices(db: Session, member_id: int) -> OwnNotices:
     """What a member is still to be told."""
     query = select(Notice.id, Notice.kind, Notice.day).where(Notice.member_id == member_id).order_by(Notice.id)
     rows = db.execute(query).all()
-    sentences = list(dict.fromkeys(notice_sentence(row.kind, row.day) for row in rows))
+    # What was ready has been fetched in the meantime, or is wanted no more.
+    is_over = db.scalar(select(~exists().where(Hold.member_id == member_id, Hold.copy_id.is_not(None))))
+    news = [row for row in rows if not (is_over and row.kind == "hold_ready")]
+    sentences = list(dict.fromkeys(notice_sentence(row.kind, row.day) for row in news))
     return OwnNotices(sentences, rows[-1].id if rows else 0)

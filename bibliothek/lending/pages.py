@@ -112,12 +112,13 @@ def take_back(visit: Visit, loan_id: FromPath[int]) -> Redirect:
     """Take back the copy of one loan."""
     copy = queries.at_desk_by_loan(visit.db, loan_id) if 0 < loan_id <= LARGEST_ID else None
     if copy is None:
-        raise actions.NoSuchLoan
+        return visit.redirect(PATH, actions.NoSuchLoan().sentence, "look")
     return _taken_back(visit, copy)
 
 
 def _taken_back(visit: Visit, copy: queries.AtDesk, weiter: Literal["", "zuruecknehmen"] = "") -> Redirect:
-    back = actions.give_back(visit.db, copy, visit.now, visit.today, copy.loan_id)
+    # A loan that began since the copy was scanned goes on.
+    back = actions.give_back(visit.db, copy, visit.now, visit.today, copy.loan_id or actions.NOTHING)
     to = PATH + (f"?weiter={weiter}" if weiter else "")
     title = short_title(copy.title)
     if back.already:

@@ -329,3 +329,16 @@ def test_a_basket_asks_as_often_for_three_books_as_for_two(tablet: Tablet) -> No
             tablet.scan(copy)
         counts.append(len(asked))
     assert counts[1] == counts[2]
+
+
+def test_undoing_a_loan_that_passed_somebody_over_takes_back_what_they_were_to_be_told(tablet: Tablet) -> None:
+    with tablet.library.database.writing() as db:
+        title_id = db.scalar(select(Copy.title_id).where(Copy.code == tablet.copies[0]))
+        assert title_id
+        holds.place(db, title_id, 3, tablet.library.clock(), tablet.library.clock().date())
+    borrow(tablet)
+    with tablet.library.database.reading() as db:
+        assert db.scalars(select(Notice.kind)).all() == ["hold_moved"]
+    assert tablet.scan(UNDO).result == "ok"
+    with tablet.library.database.reading() as db:
+        assert db.scalars(select(Notice.kind)).all() == ["hold_ready"]

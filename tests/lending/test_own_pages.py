@@ -373,3 +373,13 @@ def test_a_book_that_was_not_to_be_found_and_came_back_is_settled(desk: Desk) ->
         actions.give_back(db, desk.copy, now, TODAY)
         flags.forget(db, now)
         assert flags.count_open(db) == 0
+
+
+def test_what_was_ready_is_no_news_once_it_was_fetched(desk: Desk) -> None:
+    desk.lend(desk.other)
+    desk.wait(desk.member)
+    with desk.library.database.writing() as db:
+        actions.give_back(db, desk.copy, desk.library.clock(), TODAY)
+    assert "liegt für dich bereit" in text_of(desk.client.get("/konto").text)
+    desk.lend(desk.member)
+    assert "liegt für dich bereit" not in text_of(desk.client.get("/konto").text)
