@@ -247,7 +247,8 @@ def _undo(db: Session, device: Device, now: datetime, today: date) -> Answer:
 
 def _undo_all(db: Session, done: Done, now: datetime, today: date) -> None:
     if done.taken_over:
-        lending.undo_take_over(db, done.lent[0][0], done.returned[0], now, today)
+        lent, fulfilled = done.lent[0]
+        lending.undo_take_over(db, lent, done.returned[0], now, today, fulfilled)
         return
     for loan_id, fulfilled in done.lent:
         lending.undo_loan(db, loan_id, now, today, fulfilled)

@@ -481,13 +481,20 @@ def undo_return(db: Session, loan_id: int, now: datetime, today: date) -> OpenLo
     return OpenLoan(loan_id, found.copy_id, found.due_on)
 
 
-def undo_take_over(db: Session, lent: int, returned: int, now: datetime, today: date) -> None:
-    """Both loans are as they were before `take_over`. Raises TooLateToUndo."""
+def undo_take_over(
+    db: Session, lent: int, returned: int, now: datetime, today: date, fulfilled: int | None = None
+) -> None:
+    """Both loans are as they were before `take_over`, and so is the hold `fulfilled` by it. Raises TooLateToUndo."""
     borrower = db.scalar(select(Borrower.member_id).where(Borrower.loan_id == returned, Borrower.forget_at > now))
-    if borrower is None:
+    taker = db.scalar(select(Borrower.member_id).where(Borrower.loan_id == lent))
+    if borrower is None or taker is None:
         raise TooLateToUndo
     undo_loan(db, lent, now, today)
     undo_return(db, returned, now, today)
+    if fulfilled is not None:
+        # Only now: the copy is on loan again, so it is not set aside for a moment, and nobody is told that it was.
+        copy_id, title_id = db.execute(select(Copy.id, Copy.title_id).join(Loan).where(Loan.id == returned)).one()
+        holds.take_back_fulfilment(db, title_id, fulfilled, taker, copy_id, now, today)
     notices.untell(db, borrower, "taken_over", None)
 
 

@@ -12,7 +12,7 @@ from bibliothek.copies.models import Copy
 from bibliothek.kiosk import actions
 from bibliothek.kiosk.models import Device
 from bibliothek.lending import holds
-from bibliothek.lending.models import Flag, Loan, Notice
+from bibliothek.lending.models import Flag, Hold, Loan, Notice
 from bibliothek.library.models import Library as Settings
 from tests import make
 from tests.client import text_of
@@ -168,6 +168,19 @@ def test_taking_along_is_undone(tablet: Tablet) -> None:
     assert tablet.scan(UNDO).result == "ok"
     assert tablet.open_loans() == [(tablet.copies[0], 2)]
     with tablet.library.database.reading() as db:
+        assert db.scalars(select(Notice)).all() == []
+
+
+def test_whoever_waited_for_what_they_took_along_waits_again_when_it_is_undone(tablet: Tablet) -> None:
+    borrow(tablet)
+    wait_for_first(tablet)
+    tablet.scan(tablet.cards[1])
+    asked = tablet.scan(tablet.copies[0])
+    tablet.press("/kiosk/mitnehmen", **tablet.button(asked, "/kiosk/mitnehmen"))
+    assert tablet.scan(UNDO).result == "ok"
+    with tablet.library.database.reading() as db:
+        waiting = select(Hold.member_id, Hold.copy_id).where(Hold.ended_at.is_(None))
+        assert [tuple(row) for row in db.execute(waiting)] == [(3, None)]
         assert db.scalars(select(Notice)).all() == []
 
 
