@@ -165,6 +165,7 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
     was_card = rules.is_somebodys_card(scanned.kind, scanned.value)
     if was_card and device.only_returns:
         return Answer("command", what="only_returns")
+    before = queries.member_here(device, moment.at)
     if was_card:
         _forget_member(device)
     match scanned.kind:
@@ -173,7 +174,7 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
         case "copy":
             return _copy(db, device, scanned.value, moment, today)
         case "card":
-            return _card(db, device, scanned.value, moment, today)
+            return _card(db, device, scanned.value, moment, today, before)
         case "isbn":
             return queries.isbn_answer(db, scanned.value)
         case "shelf":
@@ -193,14 +194,24 @@ def _command(db: Session, device: Device, name: str, moment: Moment, today: date
     return Answer("command", what=name)
 
 
-def _card(db: Session, device: Device, code: str, moment: Moment, today: date) -> Answer:
+def _card(db: Session, device: Device, code: str, moment: Moment, today: date, before: int | None) -> Answer:
+    """A session begins, or goes on if the same member was here `before`."""
     try:
         member = member_ref(db, code)
     except UnknownCard:
         return Answer("unknown", what="card")
+    if member.id != before:
+        _keep_no_undo_of_others(db, device, member.id, moment.now)
     device.member_id = member.id
     device.member_until = moment.at + rules.SESSION_LASTS
     return _lend_basket(db, device, member.id, moment, today) or Answer("card")
+
+
+def _keep_no_undo_of_others(db: Session, device: Device, member_id: int, now: datetime) -> None:
+    """Whoever comes next undoes nothing of the one before, who has left with the book, and does not learn which it was."""
+    done = queries.done(device, now)
+    if done and queries.is_somebody_elses(db, done, member_id):
+        device.done = None
 
 
 def _lend_basket(db: Session, device: Device, member_id: int, moment: Moment, today: date) -> Answer | None:
@@ -267,6 +278,7 @@ def begin_session(db: Session, device: Device, member_id: int, now: datetime, un
     queries.lock_asked(db, [device], basket.codes if basket else ())
     _return_asked(db, device, now, today)
     _forget_member(device)
+    _keep_no_undo_of_others(db, device, member_id, now)
     device.member_id, device.member_until = member_id, until
     answer = _lend_basket(db, device, member_id, Moment(now), today)
     if answer:

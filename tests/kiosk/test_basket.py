@@ -150,6 +150,22 @@ def test_a_return_is_undone_and_says_nothing_about_whose_it_is(tablet: Tablet) -
     assert tablet.open_loans() == [(tablet.copies[0], 2)]
 
 
+def test_the_next_card_undoes_nothing_of_the_one_before(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.cards[1])
+    assert "/kiosk/rueckgaengig" not in tablet.look().html
+    undone = tablet.scan(UNDO)
+    assert (undone.result, "Buch Nummer 0" in undone.text) == ("look", False)
+    assert tablet.open_loans() == [(tablet.copies[0], 2)]
+
+
+def test_ones_own_card_may_come_before_the_undoing(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.cards[0])
+    assert tablet.scan(UNDO).result == "ok"
+    assert tablet.open_loans() == []
+
+
 def test_but_not_after_thirty_seconds(tablet: Tablet) -> None:
     borrow(tablet)
     tablet.scan(tablet.copies[0])
