@@ -574,12 +574,12 @@ def _go_on(device: Device, moment: Moment) -> None:
 def _settle(db: Session, device: Device, scanned: Scanned, now: datetime, today: date) -> str | None:
     """Whoever scans on has not answered the question: the book was brought back. Returns its title.
 
-    A misread code decides nothing, unless it was a card; and the same book again asks again.
+    A misread code decides nothing, unless it was a card; nor does a command, unless it is the end: whoever wants to read the
+    question in their language has not answered it. The same book again asks again.
     """
-    decides_nothing = scanned.kind in ("misread", "unknown") and not rules.is_somebodys_card(
-        scanned.kind, scanned.value
-    )
-    if device.asked_loan_id is None or decides_nothing:
+    is_unread = scanned.kind in ("misread", "unknown") and not rules.is_somebodys_card(scanned.kind, scanned.value)
+    goes_on = scanned.kind == "command" and scanned.value != "done"
+    if device.asked_loan_id is None or is_unread or goes_on:
         return None
     asked = at_desk_by_loan(db, device.asked_loan_id)
     if asked and scanned.value == asked.code:

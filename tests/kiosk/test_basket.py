@@ -92,6 +92,20 @@ def test_undoing_leaves_a_question_open(tablet: Tablet) -> None:
     assert "data-question" in tablet.press("/kiosk/rueckgaengig").html
 
 
+@pytest.mark.parametrize("command", ["undo", "language", "large"])
+def test_so_does_a_command_card(tablet: Tablet, command: str) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.cards[1])
+    tablet.scan(tablet.copies[1])
+    tablet.scan(tablet.copies[0])
+    answer = tablet.scan(command_code(command))
+    assert "data-question" in answer.html
+    assert "ist zurückgegeben" not in answer.text
+    assert (tablet.copies[0], 2) in tablet.open_loans()
+    tablet.scan(command_code("done"))
+    assert (tablet.copies[0], 2) not in tablet.open_loans()
+
+
 def test_fertig_empties_the_basket(tablet: Tablet) -> None:
     tablet.scan(tablet.copies[0])
     tablet.scan(command_code("done"))
