@@ -187,7 +187,7 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
 def _command(db: Session, device: Device, name: str, moment: Moment, today: date) -> Answer:
     match name:
         case "undo":
-            return _undo(db, device, moment.now, today)
+            return _undo(db, device, moment, today)
         case "done":
             _forget_member(device)
             device.basket = None
@@ -242,15 +242,15 @@ def _note_done(device: Device, now: datetime, **what: Any) -> None:
     device.done = msgspec.json.encode(Done(now, **what)).decode()
 
 
-def _undo(db: Session, device: Device, now: datetime, today: date) -> Answer:
+def _undo(db: Session, device: Device, moment: Moment, today: date) -> Answer:
     """The last thing done at this tablet never was."""
-    done, device.done = queries.done(device, now), None
+    done, device.done = queries.done(device, moment.at), None
     if done is None:
         return Answer("command", what="nothing_to_undo")
     queries.lock_loans(db, [*(loan_id for loan_id, _hold in done.lent), *done.returned])
     try:
         with db.begin_nested():
-            _undo_all(db, done, now, today)
+            _undo_all(db, done, moment.now, today)
     except lending.TooLateToUndo:
         return Answer("command", what="nothing_to_undo")
     return Answer("command", what="undone", rows=done.titles)
@@ -471,16 +471,19 @@ def _renew(db: Session, device: Device, code: str, loan_id: int, moment: Moment,
     return _pressed(db, device, answer, moment, is_about_it=False)
 
 
-def undo(db: Session, device_id: int, now: datetime, today: date, number: str = "") -> Answer:
-    """The button "rückgängig". `number` as in `scan`."""
+def undo(
+    db: Session, device_id: int, now: datetime, today: date, number: str = "", age: timedelta = JUST_NOW
+) -> Answer:
+    """The button "rückgängig". `number` and `age` as in `scan`."""
     device = queries.device_for_change(db, device_id)
     press = f"{number} undo" if number else ""
+    moment = Moment(now, age)
     return _once(
         db,
         device,
         press,
         now,
-        lambda: _pressed(db, device, _undo(db, device, now, today), Moment(now), is_about_it=False),
+        lambda: _pressed(db, device, _undo(db, device, moment, today), moment, is_about_it=False),
     )
 
 

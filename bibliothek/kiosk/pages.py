@@ -115,7 +115,7 @@ def renew(visit: Visit) -> Page:
 @action("/kiosk/rueckgaengig", Audience.KIOSK)
 def undo(visit: Visit) -> Page:
     """The last thing done never was."""
-    return _panel(visit, actions.undo(visit.db, _device(visit), visit.now, visit.today, _number(visit)))
+    return _panel(visit, actions.undo(visit.db, _device(visit), visit.now, visit.today, _number(visit), _age(visit)))
 
 
 @action("/kiosk/weiter", Audience.KIOSK)
