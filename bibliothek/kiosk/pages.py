@@ -64,7 +64,7 @@ def scan(visit: Visit) -> Page:
         # Enter alone says nothing, so there is nothing to answer.
         return _panel(visit, None)
     answer = actions.scan(visit.db, _device(visit), text, _number(visit), visit.now, visit.today, _age(visit))
-    return _obeyed(visit, answer) if answer.kind == "command" else _panel(visit, answer)
+    return _obeyed(visit, answer) if answer.kind == "command" and not answer.again else _panel(visit, answer)
 
 
 def _obeyed(visit: Visit, answer: Answer) -> Page:

@@ -194,7 +194,9 @@ def last_scan(device: Device) -> LastScan | None:
 def just_answered(device: Device, code: str, now: datetime) -> Answer | None:
     """The answer to the scan of the same code (its hash) a blink ago."""
     last = last_scan(device)
-    return last.answer if last and last.code == code and last.is_fresh(now) else None
+    if last is None or last.code != code or not last.is_fresh(now):
+        return None
+    return msgspec.structs.replace(last.answer, again=True)
 
 
 def given_answer(db: Session, device_id: int, number_hash: str) -> Answer | None:

@@ -332,6 +332,13 @@ def test_the_language_card_changes_the_page(tablet: Tablet) -> None:
     assert "Hier scannen" in text_of(tablet.client.get("/kiosk").text)
 
 
+@pytest.mark.parametrize(("command", "mark"), [("language", 'lang="en"'), ("large", "kiosk--large")])
+def test_a_command_card_that_is_read_twice_is_obeyed_once(tablet: Tablet, command: str, mark: str) -> None:
+    for number in ("a", "b"):
+        tablet.scan(command_code(command), number)
+    assert mark in tablet.client.get("/kiosk").text
+
+
 def test_the_card_for_large_letters_lasts_for_the_session(tablet: Tablet) -> None:
     tablet.scan(command_code("large"))
     assert "kiosk--large" in tablet.client.get("/kiosk").text
