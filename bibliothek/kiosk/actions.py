@@ -308,7 +308,11 @@ def _without_card(db: Session, device: Device, copy: AtDesk, moment: Moment, tod
     if copy.state == "withdrawn":
         lending.see(db, copy, moment.now)
         return _about(db, "withdrawn", copy)
-    lending.give_back(db, copy, moment.now, today)  # it was seen: whoever believed it missing was wrong
+    lending.see(db, copy, moment.now)
+    # Locked only now: somebody may have borrowed it with their phone by a blink sooner, and that loan goes on.
+    copy = at_desk(db, copy.code)
+    if copy.on_loan:
+        return _about(db, "copy", copy)
     last = last_return(db, copy.id)
     if device.only_returns or (last and moment.now - last < rules.JUST_RETURNED):
         return msgspec.structs.replace(_about(db, "copy", copy), what="back", kept_until=copy.kept_until)
@@ -430,6 +434,9 @@ def _take_along(db: Session, device: Device, code: str, loan_id: int, moment: Mo
     if member_id is None:
         # The card is needed once more; the question stays open, so the book is returned if nobody comes.
         return _about(db, "expired", copy)
+    if copy.state == "withdrawn":
+        # Nobody is to take it home, and it is back from whoever had it.
+        return _pressed(db, device, _returned(db, device, copy, moment.now, today, loan_id), moment)
     try:
         lent = lending.take_over(db, copy, MemberId(member_id), moment.now, today, loan_id, rules.UNDO_LASTS)
     except lending.CopyOnLoan:
