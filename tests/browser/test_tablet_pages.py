@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
+from bibliothek.codes import command_code
 from bibliothek.kiosk import actions as kiosk
 from bibliothek.library.models import Library
 from tests import make
@@ -104,7 +105,7 @@ def test_a_code_scanned_into_another_field_is_done_as_well(
         card = make.card(db, make.member(db, "Mitglied 8"))
         label = f"HTTP://BIBLIOTHEK.LOCAL/C/{make.copy(db).code}"
     page = page_at(1280, 800, cookies=cookies)
-    for code, kind in ((card, "card"), (label, "lent")):
+    for code, kind in ((card, "card"), (label, "lent"), (command_code("undo"), "command")):
         page.goto(path)
         page.locator("main input:not([type=checkbox])").first.focus()
         scan_at_once(page, code)
