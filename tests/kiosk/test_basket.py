@@ -25,9 +25,11 @@ UNDO = command_code("undo")
 def test_books_first_and_then_the_card(tablet: Tablet) -> None:
     first = tablet.scan(tablet.copies[0])
     assert (first.result, first.kind) == ("look", "basket")
+    assert "dann ist das Buch für dich eingetragen" in first.text
     tablet.wait(19)
     second = tablet.scan(tablet.copies[1])
     assert second.kind == "basket"
+    assert "dann sind die 2 Bücher für dich eingetragen" in second.text
     assert all(f"Buch Nummer {n}" in second.text for n in (0, 1))
     assert tablet.open_loans() == []
     tablet.wait(19)
