@@ -165,6 +165,7 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
     was_card = rules.is_somebodys_card(scanned.kind, scanned.value)
     if was_card and device.only_returns:
         return Answer("command", what="only_returns")
+    before = queries.member_here(device, moment.at)
     if was_card:
         _forget_member(device)
     match scanned.kind:
@@ -173,7 +174,7 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
         case "copy":
             return _copy(db, device, scanned.value, moment, today)
         case "card":
-            return _card(db, device, scanned.value, moment, today)
+            return _card(db, device, scanned.value, moment, today, before)
         case "isbn":
             return queries.isbn_answer(db, scanned.value)
         case "shelf":
@@ -186,21 +187,31 @@ def _answer(db: Session, device: Device, scanned: Scanned, moment: Moment, today
 def _command(db: Session, device: Device, name: str, moment: Moment, today: date) -> Answer:
     match name:
         case "undo":
-            return _undo(db, device, moment.now, today)
+            return _undo(db, device, moment, today)
         case "done":
             _forget_member(device)
             device.basket = None
     return Answer("command", what=name)
 
 
-def _card(db: Session, device: Device, code: str, moment: Moment, today: date) -> Answer:
+def _card(db: Session, device: Device, code: str, moment: Moment, today: date, before: int | None) -> Answer:
+    """A session begins, or goes on if the same member was here `before`."""
     try:
         member = member_ref(db, code)
     except UnknownCard:
         return Answer("unknown", what="card")
+    if member.id != before:
+        _keep_no_undo_of_others(db, device, member.id, moment.now)
     device.member_id = member.id
     device.member_until = moment.at + rules.SESSION_LASTS
     return _lend_basket(db, device, member.id, moment, today) or Answer("card")
+
+
+def _keep_no_undo_of_others(db: Session, device: Device, member_id: int, now: datetime) -> None:
+    """Whoever comes next undoes nothing of the one before, who has left with the book, and does not learn which it was."""
+    done = queries.done(device, now)
+    if done and queries.is_somebody_elses(db, done, member_id):
+        device.done = None
 
 
 def _lend_basket(db: Session, device: Device, member_id: int, moment: Moment, today: date) -> Answer | None:
@@ -231,15 +242,15 @@ def _note_done(device: Device, now: datetime, **what: Any) -> None:
     device.done = msgspec.json.encode(Done(now, **what)).decode()
 
 
-def _undo(db: Session, device: Device, now: datetime, today: date) -> Answer:
+def _undo(db: Session, device: Device, moment: Moment, today: date) -> Answer:
     """The last thing done at this tablet never was."""
-    done, device.done = queries.done(device, now), None
+    done, device.done = queries.done(device, moment.at), None
     if done is None:
         return Answer("command", what="nothing_to_undo")
     queries.lock_loans(db, [*(loan_id for loan_id, _hold in done.lent), *done.returned])
     try:
         with db.begin_nested():
-            _undo_all(db, done, now, today)
+            _undo_all(db, done, moment.now, today)
     except lending.TooLateToUndo:
         return Answer("command", what="nothing_to_undo")
     return Answer("command", what="undone", rows=done.titles)
@@ -267,6 +278,7 @@ def begin_session(db: Session, device: Device, member_id: int, now: datetime, un
     queries.lock_asked(db, [device], basket.codes if basket else ())
     _return_asked(db, device, now, today)
     _forget_member(device)
+    _keep_no_undo_of_others(db, device, member_id, now)
     device.member_id, device.member_until = member_id, until
     answer = _lend_basket(db, device, member_id, Moment(now), today)
     if answer:
@@ -296,7 +308,11 @@ def _without_card(db: Session, device: Device, copy: AtDesk, moment: Moment, tod
     if copy.state == "withdrawn":
         lending.see(db, copy, moment.now)
         return _about(db, "withdrawn", copy)
-    lending.give_back(db, copy, moment.now, today)  # it was seen: whoever believed it missing was wrong
+    lending.see(db, copy, moment.now)
+    # Locked only now: somebody may have borrowed it with their phone by a blink sooner, and that loan goes on.
+    copy = at_desk(db, copy.code)
+    if copy.on_loan:
+        return _about(db, "copy", copy)
     last = last_return(db, copy.id)
     if device.only_returns or (last and moment.now - last < rules.JUST_RETURNED):
         return msgspec.structs.replace(_about(db, "copy", copy), what="back", kept_until=copy.kept_until)
@@ -418,6 +434,9 @@ def _take_along(db: Session, device: Device, code: str, loan_id: int, moment: Mo
     if member_id is None:
         # The card is needed once more; the question stays open, so the book is returned if nobody comes.
         return _about(db, "expired", copy)
+    if copy.state == "withdrawn":
+        # Nobody is to take it home, and it is back from whoever had it.
+        return _pressed(db, device, _returned(db, device, copy, moment.now, today, loan_id), moment)
     try:
         lent = lending.take_over(db, copy, MemberId(member_id), moment.now, today, loan_id, rules.UNDO_LASTS)
     except lending.CopyOnLoan:
@@ -459,16 +478,19 @@ def _renew(db: Session, device: Device, code: str, loan_id: int, moment: Moment,
     return _pressed(db, device, answer, moment, is_about_it=False)
 
 
-def undo(db: Session, device_id: int, now: datetime, today: date, number: str = "") -> Answer:
-    """The button "rückgängig". `number` as in `scan`."""
+def undo(
+    db: Session, device_id: int, now: datetime, today: date, number: str = "", age: timedelta = JUST_NOW
+) -> Answer:
+    """The button "rückgängig". `number` and `age` as in `scan`."""
     device = queries.device_for_change(db, device_id)
     press = f"{number} undo" if number else ""
+    moment = Moment(now, age)
     return _once(
         db,
         device,
         press,
         now,
-        lambda: _pressed(db, device, _undo(db, device, now, today), Moment(now), is_about_it=False),
+        lambda: _pressed(db, device, _undo(db, device, moment, today), moment, is_about_it=False),
     )
 
 
@@ -562,12 +584,12 @@ def _go_on(device: Device, moment: Moment) -> None:
 def _settle(db: Session, device: Device, scanned: Scanned, now: datetime, today: date) -> str | None:
     """Whoever scans on has not answered the question: the book was brought back. Returns its title.
 
-    A misread code decides nothing, unless it was a card; and the same book again asks again.
+    A misread code decides nothing, unless it was a card; nor does a command, unless it is the end: whoever wants to read the
+    question in their language has not answered it. The same book again asks again.
     """
-    decides_nothing = scanned.kind in ("misread", "unknown") and not rules.is_somebodys_card(
-        scanned.kind, scanned.value
-    )
-    if device.asked_loan_id is None or decides_nothing:
+    is_unread = scanned.kind in ("misread", "unknown") and not rules.is_somebodys_card(scanned.kind, scanned.value)
+    goes_on = scanned.kind == "command" and scanned.value != "done"
+    if device.asked_loan_id is None or is_unread or goes_on:
         return None
     asked = at_desk_by_loan(db, device.asked_loan_id)
     if asked and scanned.value == asked.code:

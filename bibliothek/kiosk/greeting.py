@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from bibliothek.i18n import _
-from bibliothek.kiosk import actions
+from bibliothek.kiosk import actions, queries
 from bibliothek.kiosk.models import Device
 from bibliothek.members.rules import keyed_hash
 from bibliothek.problems import Problem
@@ -26,6 +26,15 @@ class OldGreeting(Problem):
 
     def __init__(self) -> None:
         super().__init__(_("Dieser Code gilt nicht mehr. Scanne den, den das Tablet jetzt zeigt."))
+
+
+class TabletInUse(Problem):
+    """Somebody else's card counts there now: what they scan next is not to be lent to a phone."""
+
+    code = "tablet-in-use"
+
+    def __init__(self) -> None:
+        super().__init__(_("Am Tablet ist gerade jemand anderes. Warte, bis es frei ist, und drücke dann noch einmal."))
 
 
 def token(key: bytes, device_id: int, now: datetime) -> str:
@@ -51,10 +60,15 @@ def device_of(db: Session, key: bytes, text: str, now: datetime) -> Device:
 
 
 def greet(db: Session, key: bytes, text: str, member_id: int, now: datetime, today: date) -> Device:
-    """The tablet that shows this serves the member for LASTS, as if their card had been scanned. Raises OldGreeting."""
+    """The tablet that shows this serves the member for LASTS, as if their card had been scanned.
+
+    Unlike a card the phone may be anywhere by now, so it ends nobody else's session. Raises OldGreeting, TabletInUse.
+    """
     device = device_of(db, key, text, now)
     db.refresh(device, with_for_update=True)
-    if device.revoked_at is not None:
+    if device.revoked_at is not None or device.only_returns:
         raise OldGreeting
+    if queries.member_here(device, now) not in (None, member_id):
+        raise TabletInUse
     actions.begin_session(db, device, member_id, now, now + LASTS, today)
     return device

@@ -64,7 +64,7 @@ def scan(visit: Visit) -> Page:
         # Enter alone says nothing, so there is nothing to answer.
         return _panel(visit, None)
     answer = actions.scan(visit.db, _device(visit), text, _number(visit), visit.now, visit.today, _age(visit))
-    return _obeyed(visit, answer) if answer.kind == "command" else _panel(visit, answer)
+    return _obeyed(visit, answer) if answer.kind == "command" and not answer.again else _panel(visit, answer)
 
 
 def _obeyed(visit: Visit, answer: Answer) -> Page:
@@ -118,7 +118,7 @@ def renew(visit: Visit) -> Page:
 @action("/kiosk/rueckgaengig", Audience.KIOSK)
 def undo(visit: Visit) -> Page:
     """The last thing done never was."""
-    return _panel(visit, actions.undo(visit.db, _device(visit), visit.now, visit.today, _number(visit)))
+    return _panel(visit, actions.undo(visit.db, _device(visit), visit.now, visit.today, _number(visit), _age(visit)))
 
 
 @action("/kiosk/weiter", Audience.KIOSK)

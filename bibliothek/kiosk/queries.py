@@ -166,6 +166,15 @@ def done(device: Device, now: datetime) -> Done | None:
     return found if found and now < found.at + UNDO_LASTS else None
 
 
+def is_somebody_elses(db: Session, done: Done, member_id: int) -> bool:
+    """Whether what was done last concerns loans of other people. What was taken over concerns whoever took it."""
+    loan_ids = (
+        [loan_id for loan_id, _hold in done.lent] or [loan_id for loan_id, _until in done.renewed] or done.returned
+    )
+    theirs = exists().where(Borrower.loan_id.in_(loan_ids), Borrower.member_id != member_id)
+    return bool(db.scalar(select(theirs)))
+
+
 def seconds_to_undo(device: Device, now: datetime) -> int:
     """How long what was done last can still be undone, 0 for no more."""
     found = done(device, now)
@@ -185,7 +194,9 @@ def last_scan(device: Device) -> LastScan | None:
 def just_answered(device: Device, code: str, now: datetime) -> Answer | None:
     """The answer to the scan of the same code (its hash) a blink ago."""
     last = last_scan(device)
-    return last.answer if last and last.code == code and last.is_fresh(now) else None
+    if last is None or last.code != code or not last.is_fresh(now):
+        return None
+    return msgspec.structs.replace(last.answer, again=True)
 
 
 def given_answer(db: Session, device_id: int, number_hash: str) -> Answer | None:

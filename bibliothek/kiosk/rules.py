@@ -84,6 +84,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     renewed_until: date | None = None
     refusal: Refusal | None = None
     times: int = 0
+    # The same code a blink ago was answered so: what is about the page itself is not done once more.
+    again: bool = False
 
 
 class Basket(msgspec.Struct, frozen=True):

@@ -133,7 +133,11 @@ def _text(answer: Answer) -> str | None:
         case "lent" | "renewed":
             return None
         case "basket":
-            return _("Scanne deine Karte, dann gehören sie dir. Oder erst noch mehr Bücher.")
+            return ngettext(
+                "Scanne deine Karte, dann ist das Buch für dich eingetragen. Oder erst noch mehr Bücher.",
+                "Scanne deine Karte, dann sind die {n} Bücher für dich eingetragen. Oder erst noch mehr.",
+                len(answer.rows),
+            )
         case "command":
             return _command_text(answer.what)
         case "returned":

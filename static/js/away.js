@@ -23,7 +23,7 @@
 
   // The check symbol tells a code from a word that somebody types fast.
   function isCode(text) {
-    return ["copy", "shelf", "card"].includes(window.scanning.read(text)?.kind);
+    return ["copy", "shelf", "card", "command"].includes(window.scanning.read(text)?.kind);
   }
 
   // Where a book is taken in, its ISBN and the donor's card are scanned into their fields.

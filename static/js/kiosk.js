@@ -35,7 +35,8 @@
     // What was said about the book before must not pass for an answer about this one.
     if (state && isScanWaiting() && !result.querySelector("[data-waiting]")) fill(waiting);
   };
-  const line = window.scanning.line(say, show);
+  // greeting.js reloads the page only while nothing waits in line.
+  const line = window.scanning.line(say, show, () => form.toggleAttribute("data-busy", line.length > 0));
   const field = window.scanning.field(input, scanned);
 
   function scanned(text) {
@@ -104,6 +105,8 @@
     if (session) {
       const end = since + session.dataset.session * 1000;
       at(Math.min(end - COUNTDOWN_MS, since + DETAILS_MS), hideDetails);
+      // Who was greeted by phone has longer: the countdown is the last part of it all the same.
+      at(end - COUNTDOWN_MS, askWhoIsThere);
       at(end, end_);
     } else if (result.querySelector("[data-result]") && !question) {
       at(Date.now() + ANSWER_MS, showNobody);
@@ -129,6 +132,9 @@
 
   function hideDetails() {
     for (const element of result.querySelectorAll("[data-private]")) element.remove();
+  }
+
+  function askWhoIsThere() {
     for (const element of result.querySelectorAll("[data-still]")) element.hidden = false;
   }
 

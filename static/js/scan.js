@@ -42,8 +42,8 @@
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
   // Sends what it is given in order. `say(state)` gets "", "slow" or "lost"; `show(html, item)` each answer, with the moments
-  // when its item was scanned (`at`) and sent (`sent`, in milliseconds).
-  function line(say, show) {
+  // when its item was scanned (`at`) and sent (`sent`, in milliseconds). `changed` is called when something joins or leaves the line.
+  function line(say, show, changed = () => {}) {
     const waiting = [];
     let running = false;
 
@@ -86,7 +86,9 @@
           location.assign(location.pathname);
           return;
         }
-        show(answer.html, waiting.shift());
+        const item = waiting.shift();
+        changed();
+        show(answer.html, item);
       }
       running = false;
     }
@@ -94,6 +96,7 @@
     return {
       add(url, fields) {
         waiting.push({ url, fields, at: Date.now() });
+        changed();
         if (!running) run();
       },
       get length() {

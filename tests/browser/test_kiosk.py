@@ -7,6 +7,7 @@ import random
 import re
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,6 +17,7 @@ from sqlalchemy import select
 
 from bibliothek.copies.models import Copy
 from bibliothek.kiosk import actions as kiosk
+from bibliothek.kiosk import queries as kiosk_queries
 from bibliothek.lending.models import Borrower, Loan
 from tests import make
 from tests.browser.conftest import PageAt, Server
@@ -323,6 +325,44 @@ def test_nobodys_name_stays_on_the_screen(tablet: Tablet) -> None:
     expect(tablet.page.get_by_text(NAME)).to_be_visible()
     tablet.pass_time(31)
     expect(tablet.page.get_by_text("Nur das Buch.")).to_be_visible()
+    assert NAME not in tablet.page.content()
+
+
+def test_titles_of_a_whole_basket_go_as_soon_as_that_of_one_book(tablet: Tablet) -> None:
+    with_clock(tablet)
+    for code in (*tablet.copies[:2], tablet.card):
+        tablet.scan(code)
+    tablet.expect("lent")
+    assert "Buch Nummer 1" in tablet.page.locator("#result").inner_text()
+    tablet.pass_time(10.5)
+    assert "Buch Nummer" not in tablet.page.locator("#result").inner_text()
+
+
+def test_the_countdown_of_a_long_session_is_its_last_part(tablet: Tablet) -> None:
+    with tablet.server.library.database.writing() as db:
+        device = kiosk_queries.device_for_change(db, 1)
+        now = tablet.server.clock()
+        kiosk.begin_session(db, device, make.member(db, NAME).id, now, now + timedelta(seconds=90), make.TODAY)
+    with_clock(tablet)
+    tablet.pass_time(10.5)
+    assert NAME not in tablet.page.content()
+    expect(tablet.page.get_by_text("Noch da?")).to_be_hidden()
+    tablet.pass_time(60)
+    expect(tablet.page.get_by_text("Noch da?")).to_be_visible()
+
+
+def test_nobodys_name_comes_back_while_their_end_is_on_its_way(tablet: Tablet) -> None:
+    with_clock(tablet)
+    tablet.scan(tablet.card)
+    tablet.expect("card")
+    tablet.page.route("**/kiosk/fertig", lambda _route: None)
+    tablet.page.get_by_role("button", name="Fertig").click()
+    loaded: list[str] = []
+    tablet.page.on("request", lambda request: loaded.append(request.url) if "/hallo" in request.url else None)
+    for _second in range(5):
+        tablet.page.clock.run_for(1000)
+        tablet.page.wait_for_timeout(100)
+    assert loaded == []
     assert NAME not in tablet.page.content()
 
 

@@ -6,8 +6,11 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import update
 
+from bibliothek.codes import command_code
 from bibliothek.kiosk import actions as kiosk
+from bibliothek.library.models import Library
 from tests import make
 from tests.browser.conftest import PageAt, Server
 
@@ -58,6 +61,24 @@ def test_a_page_left_open_on_the_tablet_goes_back_to_scanning(
     page.wait_for_url(re.compile("/kiosk$"))
 
 
+def test_what_a_guest_typed_and_left_goes_too_and_a_scan_there_is_done(
+    server: Server, page_at: PageAt, cookies: dict[str, str]
+) -> None:
+    with server.library.database.writing() as db:
+        db.execute(update(Library).values(takes_guests=True))
+        card = make.card(db, make.member(db, "Mitglied 8"))
+    page = page_at(1280, 800, cookies=cookies)
+    page.clock.install()
+    page.goto("/kiosk/gast")
+    page.get_by_label("Dein Vorname").fill("Gast")
+    page.clock.run_for(91_000)
+    page.wait_for_url(re.compile("/kiosk$"))
+    page.goto("/kiosk/gast")
+    page.get_by_label("Dein Vorname").focus()
+    scan_at_once(page, card)
+    expect(page.locator("[data-result]")).to_have_attribute("data-kind", "card")
+
+
 def test_a_tablet_without_scripts_goes_back_to_scanning_too(page_at: PageAt, cookies: dict[str, str]) -> None:
     page = page_at(1280, 800, cookies=cookies, java_script_enabled=False)
     for path, times in (("/spenden", 1), ("/kiosk", 0)):
@@ -84,7 +105,7 @@ def test_a_code_scanned_into_another_field_is_done_as_well(
         card = make.card(db, make.member(db, "Mitglied 8"))
         label = f"HTTP://BIBLIOTHEK.LOCAL/C/{make.copy(db).code}"
     page = page_at(1280, 800, cookies=cookies)
-    for code, kind in ((card, "card"), (label, "lent")):
+    for code, kind in ((card, "card"), (label, "lent"), (command_code("undo"), "command")):
         page.goto(path)
         page.locator("main input:not([type=checkbox])").first.focus()
         scan_at_once(page, code)

@@ -207,6 +207,17 @@ def test_a_press_that_arrives_late_takes_the_book_along(tablet: Tablet) -> None:
     assert tablet.open_loans() == [(tablet.copies[0], 3)]
 
 
+def test_an_undoing_that_arrives_late_is_done_and_leaves_the_session_to_what_was_scanned_after_it(
+    tablet: Tablet,
+) -> None:
+    tablet.scan(tablet.cards[0])
+    tablet.scan(tablet.copies[0])
+    tablet.wait(60)
+    assert "Zurückgenommen" in tablet.press("/kiosk/rueckgaengig", alter="55000").text
+    assert late(tablet, tablet.copies[1], 50).kind == "lent"
+    assert tablet.open_loans() == [(tablet.copies[1], 2)]
+
+
 def test_a_return_that_arrives_after_the_book_was_taken_along_says_that_it_is_lent(tablet: Tablet) -> None:
     tablet.scan(tablet.cards[0])
     tablet.scan(tablet.copies[0])

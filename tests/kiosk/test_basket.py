@@ -25,9 +25,11 @@ UNDO = command_code("undo")
 def test_books_first_and_then_the_card(tablet: Tablet) -> None:
     first = tablet.scan(tablet.copies[0])
     assert (first.result, first.kind) == ("look", "basket")
+    assert "dann ist das Buch für dich eingetragen" in first.text
     tablet.wait(19)
     second = tablet.scan(tablet.copies[1])
     assert second.kind == "basket"
+    assert "dann sind die 2 Bücher für dich eingetragen" in second.text
     assert all(f"Buch Nummer {n}" in second.text for n in (0, 1))
     assert tablet.open_loans() == []
     tablet.wait(19)
@@ -92,6 +94,20 @@ def test_undoing_leaves_a_question_open(tablet: Tablet) -> None:
     assert "data-question" in tablet.press("/kiosk/rueckgaengig").html
 
 
+@pytest.mark.parametrize("command", ["undo", "language", "large"])
+def test_so_does_a_command_card(tablet: Tablet, command: str) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.cards[1])
+    tablet.scan(tablet.copies[1])
+    tablet.scan(tablet.copies[0])
+    answer = tablet.scan(command_code(command))
+    assert "data-question" in answer.html
+    assert "ist zurückgegeben" not in answer.text
+    assert (tablet.copies[0], 2) in tablet.open_loans()
+    tablet.scan(command_code("done"))
+    assert (tablet.copies[0], 2) not in tablet.open_loans()
+
+
 def test_fertig_empties_the_basket(tablet: Tablet) -> None:
     tablet.scan(tablet.copies[0])
     tablet.scan(command_code("done"))
@@ -150,6 +166,22 @@ def test_a_return_is_undone_and_says_nothing_about_whose_it_is(tablet: Tablet) -
     assert tablet.open_loans() == [(tablet.copies[0], 2)]
 
 
+def test_the_next_card_undoes_nothing_of_the_one_before(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.cards[1])
+    assert "/kiosk/rueckgaengig" not in tablet.look().html
+    undone = tablet.scan(UNDO)
+    assert (undone.result, "Buch Nummer 0" in undone.text) == ("look", False)
+    assert tablet.open_loans() == [(tablet.copies[0], 2)]
+
+
+def test_ones_own_card_may_come_before_the_undoing(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.scan(tablet.cards[0])
+    assert tablet.scan(UNDO).result == "ok"
+    assert tablet.open_loans() == []
+
+
 def test_but_not_after_thirty_seconds(tablet: Tablet) -> None:
     borrow(tablet)
     tablet.scan(tablet.copies[0])
@@ -171,19 +203,16 @@ def test_taking_along_is_undone(tablet: Tablet) -> None:
         assert db.scalars(select(Notice)).all() == []
 
 
-def test_undoing_that_somebody_took_a_book_along_gives_their_place_in_the_queue_back(tablet: Tablet) -> None:
+def test_whoever_waited_for_what_they_took_along_waits_again_when_it_is_undone(tablet: Tablet) -> None:
     borrow(tablet)
-    with tablet.library.database.writing() as db:
-        title_id = db.scalar(select(Copy.title_id).where(Copy.code == tablet.copies[0]))
-        assert title_id
-        placed = holds.place(db, title_id, 3, tablet.library.clock(), tablet.library.clock().date())
+    wait_for_first(tablet)
     tablet.scan(tablet.cards[1])
     asked = tablet.scan(tablet.copies[0])
     tablet.press("/kiosk/mitnehmen", **tablet.button(asked, "/kiosk/mitnehmen"))
     assert tablet.scan(UNDO).result == "ok"
     with tablet.library.database.reading() as db:
-        hold = db.get_one(Hold, placed.id)
-        assert (hold.member_id, hold.ended_at, hold.copy_id) == (3, None, None)
+        waiting = select(Hold.member_id, Hold.copy_id).where(Hold.ended_at.is_(None))
+        assert [tuple(row) for row in db.execute(waiting)] == [(3, None)]
         assert db.scalars(select(Notice)).all() == []
 
 
@@ -303,6 +332,13 @@ def test_the_language_card_changes_the_page(tablet: Tablet) -> None:
     tablet.wait(4)
     tablet.scan(command_code("done"))
     assert "Hier scannen" in text_of(tablet.client.get("/kiosk").text)
+
+
+@pytest.mark.parametrize(("command", "mark"), [("language", 'lang="en"'), ("large", "kiosk--large")])
+def test_a_command_card_that_is_read_twice_is_obeyed_once(tablet: Tablet, command: str, mark: str) -> None:
+    for number in ("a", "b"):
+        tablet.scan(command_code(command), number)
+    assert mark in tablet.client.get("/kiosk").text
 
 
 def test_the_card_for_large_letters_lasts_for_the_session(tablet: Tablet) -> None:

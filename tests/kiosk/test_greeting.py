@@ -67,6 +67,24 @@ def test_but_for_ninety_seconds_only(tablet: Tablet, phone: Client) -> None:
     assert tablet.scan(tablet.copies[0]).kind != "lent"
 
 
+def test_the_phone_takes_the_tablet_from_nobody_who_stands_there(tablet: Tablet, phone: Client, member: Member) -> None:
+    path = "/kiosk/hallo/" + token_of(tablet)
+    tablet.scan(tablet.cards[0])
+    refused = phone.submit(path)
+    assert refused.status_code == 409
+    assert "gerade jemand anderes" in text_of(refused.text)
+    assert "Ja, ich stehe davor" in refused.text
+    assert tablet.scan(tablet.copies[0]).kind == "lent"
+    assert borrower_of(tablet) != [member.id]
+    tablet.press("/kiosk/fertig")
+    assert "kennt dich jetzt" in text_of(phone.submit(path).text)
+
+
+def test_pressing_twice_on_the_phone_greets_twice(tablet: Tablet, phone: Client) -> None:
+    path = "/kiosk/hallo/" + token_of(tablet)
+    assert [phone.submit(path).status_code for _ in range(2)] == [200, 200]
+
+
 def test_looking_at_the_address_does_nothing(tablet: Tablet, phone: Client) -> None:
     phone.get("/kiosk/hallo/" + token_of(tablet))
     with tablet.library.database.reading() as db:

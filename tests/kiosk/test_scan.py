@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from bibliothek.codes import Kind, new_code
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.kiosk import actions
 from bibliothek.kiosk.models import Device
 from bibliothek.lending.models import Borrower, Loan
+from bibliothek.lending.queries import AtDesk
 from tests import make
 from tests.kiosk.conftest import NAMES, Tablet
 
@@ -451,6 +453,30 @@ def test_a_member_who_was_erased_is_not_here(tablet: Tablet) -> None:
     with tablet.library.database.writing() as db:
         remove_member(db, 2, tablet.library.clock())
     assert tablet.scan(tablet.copies[0]).kind == "basket"
+
+
+def test_a_loan_that_began_on_a_phone_in_that_blink_goes_on(tablet: Tablet, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_desk = actions.at_desk
+
+    def slowly(db: Session, code: str) -> AtDesk:
+        copy = at_desk(db, code)
+        if not copy.on_loan:
+            make.loan(db, db.get_one(Copy, copy.id), now=tablet.library.clock())
+        return copy
+
+    monkeypatch.setattr(actions, "at_desk", slowly)
+    assert tablet.scan(tablet.copies[0]).kind == "copy"
+    assert [copy for copy, _member in tablet.open_loans()] == [tablet.copies[0]]
+
+
+def test_a_withdrawn_copy_is_not_taken_along(tablet: Tablet) -> None:
+    fields = tablet.button(ask(tablet), "/kiosk/mitnehmen")  # type: ignore[arg-type]
+    with tablet.library.database.writing() as db:
+        db.execute(update(Copy).values(state="withdrawn"))
+    said = tablet.press("/kiosk/mitnehmen", **fields)
+    assert (said.status, said.kind) == (200, "returned")
+    assert "Betreuung hin" in said.text
+    assert tablet.open_loans() == []
 
 
 def test_every_scan_notes_when_a_copy_was_seen(tablet: Tablet) -> None:
