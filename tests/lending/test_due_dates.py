@@ -196,13 +196,13 @@ class Diary:
 
     def note_holds(self) -> None:
         """A hold that has been set aside just now is kept for a week, and until an opening day."""
-        ready = select(Hold.id, Hold.ready_at, Hold.ready_until, Hold.copy_id).where(Hold.ready_until.is_not(None))
+        ready = select(Hold.id, Hold.placed_at, Hold.ready_at, Hold.ready_until, Hold.copy_id)
         before, self.kept, self.aside = self.kept, {}, set()
-        for number, at, until, copy_id in self.db.execute(ready):
-            new = number not in before or (at == self.now and before[number] != until)
+        for number, placed_at, at, until, copy_id in self.db.execute(ready.where(Hold.ready_until.is_not(None))):
+            new = number not in before or before[number] != until
             expected = self.open_from(local_date(self.now) + timedelta(days=HOLD_DAYS)) if new else before[number]
             assert until == expected
-            assert not new or at == self.now
+            assert not new or at in (self.now, placed_at)
             self.kept[number] = until
             self.aside.add(copy_id)
             self.count("set aside") if new else None
