@@ -13,9 +13,10 @@ from bibliothek.members.rules import keyed_hash
 from bibliothek.problems import Problem
 
 LASTS = timedelta(seconds=90)
-# The QR changes so often (seconds); the one before still works, for whoever has to sign in first.
+# The QR changes so often (seconds); the one before still works, for whoever has to sign in first: it is good for ten minutes at
+# most.
 CHANGES = 300
-# Of the hash in hex: 80 bits, for something that is good for ten minutes.
+# So many digits of the hash in hex: 80 bits.
 MAC = 20
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from bibliothek.kiosk import guests
+from bibliothek.kiosk import guests, queries
 from bibliothek.web.routes import action, page
 from bibliothek.web.sign_in import Audience
-from bibliothek.web.visit import Page, Redirect, Visit
+from bibliothek.web.visit import Answer, Redirect, Visit
 
 PATH = "/kiosk/gast"
 
 
 @page(PATH, Audience.KIOSK)
-def guest_page(visit: Visit) -> Page:
+def guest_page(visit: Visit) -> Answer:
     """A first name and one contact."""
+    if not visit.problem and queries.device(visit.db, visit.asker.device_id or 0).only_returns:
+        return visit.redirect("/kiosk")
     if not guests.are_welcome(visit.db):
         raise guests.NoGuests
     return visit.page("kiosk/guest.html")

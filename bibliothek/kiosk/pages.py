@@ -235,12 +235,11 @@ def rename(visit: Visit, device_id: FromPath[int]) -> Redirect:
 def only_returns(visit: Visit, device_id: FromPath[int]) -> Redirect:
     """A place for returns alone, or an ordinary tablet again."""
     device = actions.set_only_returns(visit.db, device_id, bool(visit.field("an")))
-    said = (
-        _("Bei „{name}“ wird jetzt nur zurückgegeben.")
-        if device.only_returns
-        else _("„{name}“ ist wieder für alles da.")
-    )
-    return visit.redirect("/verwaltung/tablets", said.replace("{name}", device.name))
+    if device.only_returns:
+        said = _("Bei „{name}“ wird jetzt nur zurückgegeben.", name=device.name)
+    else:
+        said = _("„{name}“ ist wieder für alles da.", name=device.name)
+    return visit.redirect("/verwaltung/tablets", said)
 
 
 @page("/verwaltung/tablets/befehle", Audience.LIBRARIANS)

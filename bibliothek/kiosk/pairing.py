@@ -23,7 +23,7 @@ from bibliothek.library.rules import bare, code_from
 from bibliothek.mail import outbox
 from bibliothek.mail.message import Message
 from bibliothek.members.models import Member
-from bibliothek.members.rules import keyed_hash
+from bibliothek.members.rules import DOUBLE_PRESS, keyed_hash
 from bibliothek.problems import Invalid, Problem
 from bibliothek.tokens import hashed
 
@@ -145,11 +145,14 @@ def choices(db: Session, code: str, key: bytes, now: datetime) -> tuple[int, ...
 
 def approve(db: Session, code: str, number: int, name: str, key: bytes, now: datetime) -> Device | None:
     """The device with this code is a tablet from now on, if it shows this number; else it has to begin anew, and that is to be
-    committed: None. Raises WrongPairingCode, BadTabletName."""
+    committed: None. Whoever presses twice gets the same device again. Raises WrongPairingCode, BadTabletName."""
     name = actions.clean_name(name)
     found = _waiting_with(db, code, key, now)
     if found is None:
-        raise WrongPairingCode
+        made = _made_just_now(db, code, number, key, now)
+        if made is None:
+            raise WrongPairingCode
+        return made
     found.ended_at = now
     if found.number != number:
         db.flush()
@@ -158,6 +161,12 @@ def approve(db: Session, code: str, number: int, name: str, key: bytes, now: dat
     db.add(device)
     db.flush()
     return device
+
+
+def _made_just_now(db: Session, code: str, number: int, key: bytes, now: datetime) -> Device | None:
+    made = select(Device).join(Pairing, Pairing.token_hash == Device.token_hash)
+    this = (Pairing.code_hash == _code_hash(key, code)) & (Pairing.number == number)
+    return db.scalars(made.where(this, Device.revoked_at.is_(None), Device.enrolled_at > now - DOUBLE_PRESS)).first()
 
 
 def tell_librarians(db: Session, message: Message, now: datetime) -> None:

@@ -115,7 +115,7 @@ def approve(visit: Visit) -> Answer:
     form = visit.read(ApproveForm)
     with visit.kit.database.writing() as db:
         device = pairing.approve(db, form.code, form.number, form.name, visit.kit.secret_key, visit.now)
-        if device:
+        if device and device.enrolled_at == visit.now:
             pairing.tell_librarians(db, _note(visit, device.name), visit.now)
     if device is None:
         raise pairing.WrongNumber

@@ -463,6 +463,10 @@ def _end_as_undone(db: Session, loan_id: int, now: datetime) -> Row[*tuple[Any, 
     flags.take_down(db, desk.copy_id, desk.lent_at)
     notices.take_back(db, "hold_moved", desk.lent_at)
     write_down(db, desk.copy_id, "undone", now, None)
+    # Whoever is lent a copy that is still being taken in makes it active; this one never was.
+    others = exists().where(Loan.copy_id == desk.copy_id, Loan.ended_as.is_distinct_from("undone"))
+    still_taken_in = (Copy.id == desk.copy_id) & (Copy.state == "active") & Copy.labelled_at.is_(None) & ~others
+    db.execute(update(Copy).where(still_taken_in).values(state="intake"))
     return desk
 
 

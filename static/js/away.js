@@ -5,12 +5,8 @@
 (() => {
   const form = document.getElementById("scan-elsewhere");
   const AWAY_MS = 90000;
-  const SHORTEST_CODE = 5;
-  // A scanner types a key every 2 to 30 ms; nobody types a whole code like that.
-  const SCANNER_KEY_MS = 100;
+  const keys = window.wedge(window.scanning.read);
   let timer = 0;
-  let text = "";
-  let lastKey = 0;
 
   function stillHere() {
     clearTimeout(timer);
@@ -35,20 +31,16 @@
     "keydown",
     (event) => {
       stillHere();
-      if (event.timeStamp - lastKey > SCANNER_KEY_MS) text = "";
-      lastKey = event.timeStamp;
       const field = isEditable(document.activeElement) ? document.activeElement : null;
-      if (field && expectsScans(field)) text = "";
-      else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey) text += event.key;
-      else if (event.key === "Enter" && text.length >= SHORTEST_CODE && (!field || isCode(text))) {
-        event.preventDefault();
-        if (field) field.value = "";
-        form.elements.scan.value = text;
-        // Sent again by a reload, it is still the same scan.
-        form.elements.nummer.value = crypto.getRandomValues(new Uint32Array(3)).join("-");
-        text = "";
-        form.requestSubmit();
-      }
+      if (field && expectsScans(field)) return;
+      const scan = keys.key(event, Date.now(), null);
+      if (!scan || (field && !isCode(scan.text))) return;
+      event.preventDefault();
+      if (field) field.value = "";
+      form.elements.scan.value = scan.text;
+      // Sent again by a reload, it is still the same scan.
+      form.elements.nummer.value = crypto.getRandomValues(new Uint32Array(3)).join("-");
+      form.requestSubmit();
     },
     true,
   );

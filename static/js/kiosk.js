@@ -15,6 +15,7 @@
   const DETAILS_MS = 10000;
   const END = "/kiosk/fertig";
   const STAY = "/kiosk/weiter";
+  const CONTROLS = "a, button";
   // What a guest chose or half typed goes when nobody does anything for so long.
   const AWAY_MS = 60000;
   // An answer to nobody in particular stays this long.
@@ -69,6 +70,7 @@
       if (!result.querySelector("[data-result]")) showNobody();
       return;
     }
+    const focused = item.url === STAY ? [...result.querySelectorAll(CONTROLS)].indexOf(document.activeElement) : -1;
     result.innerHTML = html;
     tell();
     if (result.querySelector("[data-reload]")) isStale = true;
@@ -78,7 +80,8 @@
     }
     if (item.url !== STAY) window.scanning.play(NOTES[result.querySelector("[data-result]")?.dataset.result] ?? []);
     window.scrollTo(0, 0);
-    input.focus({ preventScroll: true });
+    // Who goes on by keyboard stays where they are.
+    if (item.url !== STAY || focused >= 0) (result.querySelectorAll(CONTROLS)[focused] ?? input).focus({ preventScroll: true });
     watch(item.sent);
   }
 
@@ -160,7 +163,7 @@
     result.replaceChildren(template.content.cloneNode(true));
   }
 
-  // The whole page speaks the guest's language; when the server has forgotten it, the page is asked for anew.
+  // The whole page speaks a guest's language, or has large letters; when the server has forgotten that, it is asked for anew.
   function isForeign() {
     return form.hasAttribute("data-foreign");
   }
@@ -197,14 +200,21 @@
     input.focus({ preventScroll: true });
   });
 
-  // A touch anywhere says: I am still here.
+  // A touch anywhere says: I am still here. So does whoever goes from button to button with the keyboard.
   document.addEventListener("click", (event) => {
-    const isControl = event.target.closest("a, button, input, label, summary");
+    if (event.target.closest("a, button, input, label, summary")) return;
+    stay();
+    input.focus({ preventScroll: true });
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Tab" && !event.defaultPrevented && !line.has((item) => item.url === STAY)) stay();
+  });
+
+  function stay() {
     const isAsking = result.querySelector("[data-question]") || !result.querySelector("[data-still]")?.hidden;
     const isHere = isAsking && result.querySelector("[data-session]");
-    if (!isControl && (isHere || result.querySelector("[data-basket]"))) line.add(STAY, {});
-    if (!isControl) input.focus({ preventScroll: true });
-  });
+    if (isHere || result.querySelector("[data-basket]")) line.add(STAY, {});
+  }
 
   function takeFocus() {
     if (!document.activeElement || document.activeElement === document.body) input.focus({ preventScroll: true });

@@ -351,6 +351,22 @@ def test_the_countdown_of_a_long_session_is_its_last_part(tablet: Tablet) -> Non
     expect(tablet.page.get_by_text("Noch da?")).to_be_visible()
 
 
+def test_whoever_goes_from_button_to_button_by_keyboard_is_still_there_and_keeps_their_place(tablet: Tablet) -> None:
+    with_clock(tablet)
+    tablet.scan(tablet.card)
+    tablet.expect("card")
+    tablet.pass_time(11)
+    expect(tablet.page.get_by_text("Noch da?")).to_be_visible()
+    done = tablet.page.locator("#result form[data-ends] button")
+    tablet.page.evaluate("window.before = document.querySelector('#result form[data-ends] button')")
+    done.focus()
+    tablet.page.keyboard.press("Shift+Tab")
+    tablet.page.keyboard.press("Tab")
+    expect(tablet.page.get_by_text("Noch da?")).to_be_hidden()
+    expect(done).to_be_focused()
+    assert not tablet.page.evaluate("window.before.isConnected")
+
+
 def test_nobodys_name_comes_back_while_their_end_is_on_its_way(tablet: Tablet) -> None:
     with_clock(tablet)
     tablet.scan(tablet.card)
@@ -601,7 +617,7 @@ def test_one_tap_on_ones_own_phone_borrows_and_brings_back(tablet: Tablet, page_
     assert tablet.borrowed() == []
 
 
-def test_signing_in_on_ones_own_phone_leads_back_to_the_book(tablet: Tablet, page_at: PageAt) -> None:
+def test_signing_in_on_ones_own_phone_finishes_what_was_begun_there(tablet: Tablet, page_at: PageAt) -> None:
     from bibliothek.members.models import Member
     from bibliothek.members.sign_in import new_link
 
@@ -614,8 +630,6 @@ def test_signing_in_on_ones_own_phone_leads_back_to_the_book(tablet: Tablet, pag
     page.goto(f"/anmelden/{link}")
     page.get_by_role("button", name="Dieses Gerät anmelden").click()
     page.wait_for_url(re.compile(f"/c/{tablet.copies[0]}"))
-    # Signing in lends nothing by itself: whoever holds the phone presses the button.
-    assert tablet.borrowed() == []
-    page.get_by_role("button", name="Ausleihen").click()
+    # What was begun before is done now.
     expect(page.get_by_text("bei dir bis 21. Dezember 2026")).to_be_visible()
     assert tablet.borrowed() == [tablet.copies[0]]

@@ -182,3 +182,11 @@ def test_a_place_for_returns_serves_nobody_however_they_come(tablet: Tablet, pho
     assert phone.submit(path).status_code == 409
     assert tablet.client.submit("/kiosk/gast", **GUEST).status_code == 403
     assert "data-greeting" not in tablet.client.get("/kiosk").text
+
+
+def test_at_a_place_for_returns_no_guest_fills_in_a_form_in_vain(tablet: Tablet) -> None:
+    welcome_guests(tablet)
+    assert tablet.client.get("/kiosk/gast", follow_redirects=False).status_code == 200
+    with tablet.library.database.writing() as db:
+        db.execute(update(Device).values(only_returns=True))
+    assert tablet.client.get("/kiosk/gast", follow_redirects=False).headers["location"] == "/kiosk"

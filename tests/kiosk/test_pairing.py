@@ -166,3 +166,18 @@ def test_what_is_over_is_forgotten_and_never_known_in_the_clear(both: Library, l
         assert len(db.scalars(select(Pairing)).all()) == 1
         pairing.forget(db, both.clock() + timedelta(minutes=21))
         assert db.scalars(select(Pairing)).all() == []
+
+
+def test_a_number_pressed_twice_makes_one_tablet_and_both_say_so(both: Library, librarian: Member) -> None:
+    with both.client() as device, both.client() as phone:
+        code, number = begin(device)
+        phone.sign_in(librarian)
+        for _twice in range(2):
+            answer = phone.submit(APPROVE + "/ja", code=code, number=number, name="Eingang")
+            assert "„Eingang“ ist jetzt ein Tablet." in text_of(answer.text)
+            both.clock.pass_time(seconds=1)
+        both.clock.pass_time(minutes=2)
+        assert phone.submit(APPROVE + "/ja", code=code, number=number, name="Eingang").status_code == 422
+    with both.database.reading() as db:
+        assert len(db.scalars(select(Device)).all()) == 1
+        assert len(db.scalars(select(Mail)).all()) == 2

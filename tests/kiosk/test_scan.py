@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from bibliothek.codes import Kind, new_code
+from bibliothek.codes import Kind, command_code, new_code
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.kiosk import actions
 from bibliothek.kiosk.models import Device
@@ -499,3 +499,11 @@ def test_every_scan_notes_when_a_copy_was_seen(tablet: Tablet) -> None:
     tablet.wait(15)
     assert tablet.scan(gone).kind == "withdrawn"
     assert seen(gone)
+
+
+def test_undoing_the_first_loan_leaves_a_copy_as_new_as_it_was(tablet: Tablet) -> None:
+    tablet.scan(tablet.cards[0])
+    tablet.scan(tablet.copies[0])
+    tablet.scan(command_code("undo"))
+    with tablet.library.database.reading() as db:
+        assert db.scalars(select(Copy.state).where(Copy.code == tablet.copies[0])).one() == "intake"
