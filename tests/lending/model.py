@@ -32,6 +32,8 @@ class Loan:
     was_undone: bool = False
     forget_at: datetime | None = None
     moves: list[tuple[str, date, date]] = field(default_factory=list)
+    # Whom it passed over: what they are told is taken back when it is undone.
+    told: list[tuple[int, str, date | None]] = field(default_factory=list)
 
 
 @dataclass
@@ -148,7 +150,7 @@ class Model:
         loan = Loan(copy, member, self.open_from(today + timedelta(days=LOAN_DAYS)))
         self.loans[-1] = loan
         book.state = "active" if book.state in ("missing", "intake") else book.state
-        queue = self.queue(book.title)
+        queue, noted = self.queue(book.title), len(self.notices)
         mine = next((hold for hold in queue if hold.member == member), None)
         other = next((hold for hold in queue if hold.copy == copy and hold is not mine), None)
         if other:
@@ -157,6 +159,7 @@ class Model:
             self.end(mine, "fulfilled", today)
         if other and other.waits:
             self.lose_copy(other, today)
+        loan.told = [notice for notice in self.notices[noted:] if notice[1] == "hold_moved"]
         return loan, mine
 
     def give_back(self, copy: int, now: datetime, today: date, may_undo: bool) -> int | None:
@@ -210,6 +213,12 @@ class Model:
             for other in self.loans.values()
         )  # fmt: skip
         member, loan.is_open, loan.was_undone, loan.member = loan.member, False, True, None
+        book, lent = self.books[loan.copy], [other for other in self.loans.values() if other.copy == loan.copy]
+        if book.state == "active" and all(other.was_undone for other in lent):
+            book.state = "intake"
+        for notice in loan.told:
+            if notice in self.notices:
+                self.untell(notice)
         if fulfilled is not None and not has_another:
             hold = self.holds[fulfilled]
             hold.ended = hold.copy = hold.until = None

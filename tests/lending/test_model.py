@@ -98,6 +98,10 @@ class Lending(RuleBasedStateMachine):
     def member(self, n: int) -> Member:
         return self.db.get_one(Member, self.pick(self.model.members, n))
 
+    def tick(self) -> None:
+        """No two loans begin at the same moment: by it an undone one knows whom it passed over."""
+        self.now += timedelta(microseconds=1)
+
     def both(self, real: Callable[[], Any], model: Callable[[], Any]) -> tuple[Any, Any] | None:
         """Do it in both; they must agree about whether it can be done. What is refused changes nothing."""
         expected = answer = refusal = None
@@ -119,6 +123,7 @@ class Lending(RuleBasedStateMachine):
 
     @rule(c=WHICH, m=WHICH)
     def lend(self, c: int, m: int) -> None:
+        self.tick()
         copy, member = self.copy(c), self.member(m)
         done = self.both(
             lambda: actions.lend(self.db, copy, member, self.now, self.today),
@@ -149,6 +154,7 @@ class Lending(RuleBasedStateMachine):
 
     @rule(c=WHICH, m=WHICH, may_undo=st.booleans())
     def take_over(self, c: int, m: int, may_undo: bool) -> None:
+        self.tick()
         copy, member = self.copy(c), self.member(m)
         number = self.model.loan_of(copy.id)
         if number is None:
