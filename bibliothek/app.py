@@ -26,6 +26,7 @@ from bibliothek.catalogue import edit_pages, picture_pages, series_pages
 from bibliothek.catalogue import pages as catalogue_pages
 from bibliothek.catalogue.fields import Part, TitleFields
 from bibliothek.catalogue.wording import byline, language_word, role_word, source_word
+from bibliothek.clock import utc_now
 from bibliothek.copies import api as copies_api
 from bibliothek.copies import care_pages, report_pages
 from bibliothek.copies import pages as copies_pages
@@ -74,7 +75,7 @@ from bibliothek.web.errors import HANDLERS, on_odd_file_name
 from bibliothek.web.origin import check_origin
 from bibliothek.web.sign_in import NOBODY, Asker, Audience
 from bibliothek.web.templates import Templates, folder
-from bibliothek.web.visit import HasName, Kit, utc_now
+from bibliothek.web.visit import HasName, Kit
 
 MAX_BODY = 2_000_000
 
@@ -148,10 +149,6 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
         pairing.forget,
         guests.forget,
         lending_actions.forget_returned,
-        _with_date(lending_holds.expire, settings),
-        _with_date(lending_holds.serve_waiting, settings),
-        _with_date(lending_closures.settle_dates, settings),
-        lending_notices.mailing(kit.templates, settings),
         lending_notices.forget,
         lending_flags.forget,
         sign_in.forget,
@@ -160,7 +157,13 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
         piles.forget,
         once.forget,
     )
-    rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), each_round)
+    by_date = (
+        _with_date(lending_holds.expire, settings),
+        _with_date(lending_holds.serve_waiting, settings),
+        _with_date(lending_closures.settle_dates, settings),
+        lending_notices.mailing(kit.templates, settings),
+    )
+    rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), each_round, by_date)
     looking = Looking(kit.database, settings, clock)
     cover_rounds = CoverRounds(kit.database, settings, clock, _pictures_elsewhere)
     imports = Runs(kit.database, settings, clock)

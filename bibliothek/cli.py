@@ -317,11 +317,11 @@ def _remind(library: Opened, day: date) -> None:
     """Queue, then send, all that is due; also what waited from before. Raises Failed when the mail server is down."""
     import logging
 
+    from bibliothek.clock import utc_now
     from bibliothek.mail import outbox
     from bibliothek.reminders.actions import hooks, remind
     from bibliothek.reminders.queries import waiting_reason
     from bibliothek.web.templates import Templates
-    from bibliothek.web.visit import utc_now
 
     # What the outbox logs for the server's operator is said below, in one line.
     logging.getLogger("bibliothek").addHandler(logging.NullHandler())
@@ -360,10 +360,10 @@ def import_(file: Path, name: str | None, dry_run: bool) -> None:
     with opened_library() as library:
         import msgspec
 
+        from bibliothek.clock import utc_now
         from bibliothek.i18n import _
         from bibliothek.transfer.formats import FORMATS, TARGETS, check_mapping, columns_of, guess
         from bibliothek.transfer.incoming import Tally, bring_in
-        from bibliothek.web.visit import utc_now
 
         plan = guess(file)
         plan = msgspec.structs.replace(plan, source=(name or plan.source)[:100])

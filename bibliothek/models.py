@@ -1,5 +1,6 @@
 """All models in one place, for migrations and `verify`. Features import each other's models directly, never from here."""
 
+from bibliothek import jobs
 from bibliothek.catalogue import models as catalogue
 from bibliothek.copies import models as copies
 from bibliothek.db import Base
@@ -20,6 +21,7 @@ __all__ = [
     "catalogue",
     "copies",
     "donations",
+    "jobs",
     "kiosk",
     "lending",
     "library",

@@ -23,7 +23,20 @@ PACKAGE = ROOT / "bibliothek"
 # Features in the order of the house: each may import queries and actions of those before it.
 ORDER = ["library", "members", "catalogue", "lookup", "copies", "labels", "donations", "lending", "kiosk", "reminders"]
 ON_TOP = ["privacy", "reports", "transfer", "operations"]
-GROUND = {"db", "migrations", "problems", "codes", "letters", "tokens", "i18n", "settings", "mail", "__init__"}
+GROUND = {
+    "db",
+    "jobs",
+    "clock",
+    "migrations",
+    "problems",
+    "codes",
+    "letters",
+    "tokens",
+    "i18n",
+    "settings",
+    "mail",
+    "__init__",
+}
 JOINERS = {"app", "cli", "server", "__main__", "models"}
 
 

@@ -18,6 +18,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Update, case, delete, exists, false, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
+from bibliothek.clock import is_behind
 from bibliothek.db import Base, Database, Instant
 from bibliothek.i18n import _, use_language
 from bibliothek.mail.message import BadMailAddress, Message, ascii_domain, mail_host, message_id_of, to_email
@@ -117,11 +118,13 @@ def deliver(
     wanted: Mapping[str, Wanted],
     only_ids: Collection[int] | None = None,
 ) -> Delivered:
-    """Send what is due, or of that only the mails `only_ids`; does nothing without SMTP. A bad server raises nothing.
+    """Send what is due, or of that only the mails `only_ids`; does nothing without SMTP, nor while the machine's clock is behind. A
+    bad server raises nothing.
 
     `wanted` has, by kind, whom to ask before a mail leaves; mails of other kinds leave as they were queued.
     """
-    waiting = deque(_due(database, clock(), only_ids)) if settings.mail_is_possible else None
+    may_send = settings.mail_is_possible and not is_behind(clock)
+    waiting = deque(_due(database, clock(), only_ids)) if may_send else None
     if not waiting:
         return Delivered()
     with use_language(settings.language):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -214,11 +214,6 @@ class Visit(msgspec.Struct):
             "today": self.today,
             "own_origin": own_origin(self.request, self.settings),
         }
-
-
-def utc_now() -> datetime:
-    """The clock of the running server. Rules and actions never read it: they are handed `now` or `today`."""
-    return datetime.now(UTC)
 
 
 def pack_flash(flash: Flash) -> str:

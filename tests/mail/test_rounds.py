@@ -70,7 +70,13 @@ def test_forgetting_waits_for_no_mail_server_and_there_is_one_delivery_at_a_time
 
     box.on_text = hold
     put(library, "a@example.org", "b@example.org")
-    with going_rounds(library, lambda _db, now: forgotten.append(now)):
+
+    def forget(_db: Session, now: datetime) -> None:
+        forgotten.append(now)
+        # The next round is due only later.
+        library.clock.pass_time(seconds=1)
+
+    with going_rounds(library, forget):
         assert reached.wait(10)
         before = len(forgotten)
         put(library, "c@example.org", lasts=outbox.LEASE)

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bibliothek import cli
+from bibliothek.clock import utc_now
 from bibliothek.lending.rules import later
-from bibliothek.web.visit import utc_now
 from tests import make
 from tests.conftest import Library
 from tests.mail.server import Postbox, free_port

@@ -1,0 +1,68 @@
+"""The clock of the running library, which never goes back.
+
+A Raspberry Pi has no battery for its clock: after a power cut it may believe that it is 1970, or last week, until the network tells
+it. Nothing may become overdue, expire or be mailed by such a clock. So the library remembers the last instant at which it was
+alive (jobs.py), and goes on from there by itself as long as the machine's clock says less.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+# Time servers set a clock back by less than this all the time.
+TOLERANCE = timedelta(minutes=2)
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+def is_behind(clock: Callable[[], datetime]) -> bool:
+    """Whether the machine's clock says less than what this library has already seen: until it is right again, nothing is judged
+    by the date and no mail is sent."""
+    return isinstance(clock, SteadyClock) and bool(clock.behind())
+
+
+class SteadyClock:
+    """Called, it gives the library's moment (UTC): that of the machine, or where that is behind what was already seen, a moment
+    that goes on from there at the speed of `monotonic` (seconds)."""
+
+    def __init__(
+        self, machine: Callable[[], datetime] = utc_now, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._machine, self._monotonic = machine, monotonic
+        self._lock = Lock()
+        self._seen, self._at = machine(), monotonic()
+
+    def __call__(self) -> datetime:
+        machine = self._machine()
+        with self._lock:
+            now, at = max(machine, self._expected()), self._monotonic()
+            self._seen, self._at = now, at
+            return now
+
+    def _expected(self) -> datetime:
+        """What it must be at least, from what was seen last."""
+        return self._seen + timedelta(seconds=self._monotonic() - self._at)
+
+    def learn(self, seen: datetime | None) -> None:
+        """Some process was alive at `seen`: it is not earlier than that."""
+        with self._lock:
+            if seen is not None and seen > self._expected():
+                self._seen, self._at = seen, self._monotonic()
+
+    def behind(self) -> timedelta:
+        """By how much the machine's clock is behind what was seen; zero where that is little enough."""
+        machine = self._machine()
+        with self._lock:
+            late = self._expected() - machine
+        return late if late > TOLERANCE else timedelta()
+
+    def trust_machine(self) -> None:
+        """Somebody looked at the machine's clock: it is right, and what was seen was wrong."""
+        with self._lock:
+            self._seen, self._at = self._machine(), self._monotonic()
