@@ -71,17 +71,17 @@ def test_forgetting_waits_for_no_mail_server_and_there_is_one_delivery_at_a_time
     box.on_text = hold
     put(library, "a@example.org", "b@example.org")
 
-    def forget(_db: Session, now: datetime) -> None:
-        forgotten.append(now)
-        # The next round is due only later.
+    def has_gone_round_thrice() -> bool:
+        # A round is due only some time after the last one.
         library.clock.pass_time(seconds=1)
+        return len(forgotten) >= before + 3
 
-    with going_rounds(library, forget):
+    with going_rounds(library, lambda _db, now: forgotten.append(now)):
         assert reached.wait(10)
         before = len(forgotten)
         put(library, "c@example.org", lasts=outbox.LEASE)
         library.clock.pass_time(minutes=10)
-        wait_for(lambda: len(forgotten) >= before + 3)
+        wait_for(has_gone_round_thrice)
         # It waited too long, and is emptied though the round before is still on its way.
         assert states(library)[2] == "failed"
         assert box.connections == 1
