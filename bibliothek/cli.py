@@ -21,6 +21,7 @@ from bibliothek.problems import Failed, Problem
 from bibliothek.settings import BadSetting, Settings, load_settings
 
 if TYPE_CHECKING:
+    from bibliothek.clock import SteadyClock
     from bibliothek.db import Database
     from bibliothek.reminders.actions import Reminded
 
@@ -31,6 +32,7 @@ class Opened:
 
     settings: Settings
     database: Database
+    clock: SteadyClock
 
 
 class _Command(click.Command):
@@ -130,11 +132,12 @@ def opened_library() -> Iterator[Opened]:
     if settings.sqlite_file and not settings.sqlite_file.is_file():
         raise Failed(_nothing_there(settings))
     with plain_words(settings):
+        from bibliothek.clock import clock_of
         from bibliothek.db import open_database
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
             _check_version(settings, database)
-            yield Opened(settings, database)
+            yield Opened(settings, database, clock_of(database))
 
 
 @contextmanager
@@ -225,7 +228,7 @@ def member_add(name: str, email: str | None, role: str) -> None:
     with opened_library() as library:
         from bibliothek.members import actions, rules, sign_in
 
-        now = datetime.now(UTC)
+        now = library.clock()
         with library.database.writing() as db:
             made = actions.add_member(db, name, email, role, now)
             card = actions.new_card(db, made, now)
@@ -245,7 +248,7 @@ def member_link(email: str) -> None:
             found = queries.member_by_email(db, email)
             if found is None:
                 raise queries.UnknownAddress
-            link = sign_in.new_link(db, found, datetime.now(UTC))
+            link = sign_in.new_link(db, found, library.clock())
             click.echo(rules.sign_in_address(library.settings.base_url, link))
 
 
@@ -263,7 +266,7 @@ def token_add(name: str, role: str) -> None:
         from bibliothek.members.actions import add_token
 
         with library.database.writing() as db:
-            made = add_token(db, name, role, datetime.now(UTC))
+            made = add_token(db, name, role, library.clock())
             # Within the transaction, as in member_add.
             click.echo(made)
 
@@ -289,7 +292,7 @@ def token_revoke(token_id: int) -> None:
         from bibliothek.members.actions import revoke_token
 
         with library.database.writing() as db:
-            revoke_token(db, token_id, datetime.now(UTC))
+            revoke_token(db, token_id, library.clock())
 
 
 # ---- remind ----
@@ -303,7 +306,7 @@ def remind(today: datetime | None, dry_run: bool) -> None:
     with opened_library() as library:
         from bibliothek.reminders.actions import would_remind
 
-        day = today.date() if today else datetime.now(UTC).astimezone(library.settings.timezone).date()
+        day = today.date() if today else library.clock().astimezone(library.settings.timezone).date()
         if not dry_run:
             _remind(library, day)
             return
@@ -317,7 +320,7 @@ def _remind(library: Opened, day: date) -> None:
     """Queue, then send, all that is due; also what waited from before. Raises Failed when the mail server is down."""
     import logging
 
-    from bibliothek.clock import utc_now
+    from bibliothek.clock import refuse_if_behind
     from bibliothek.mail import outbox
     from bibliothek.reminders.actions import hooks, remind
     from bibliothek.reminders.queries import waiting_reason
@@ -325,11 +328,12 @@ def _remind(library: Opened, day: date) -> None:
 
     # What the outbox logs for the server's operator is said below, in one line.
     logging.getLogger("bibliothek").addHandler(logging.NullHandler())
+    refuse_if_behind(library.clock)
     settings, database, templates = library.settings, library.database, Templates()
     with database.writing() as db:
-        reminded = remind(db, day, datetime.now(UTC), templates, settings)
-    outbox.tidy(database, settings, datetime.now(UTC))
-    outbox.deliver(database, settings, utc_now, hooks(templates, settings))
+        reminded = remind(db, day, library.clock(), templates, settings)
+    outbox.tidy(database, settings, library.clock())
+    outbox.deliver(database, settings, library.clock, hooks(templates, settings))
     with database.reading() as db:
         states, (waiting, reason) = outbox.states(db, reminded.mail_ids), waiting_reason(db)
     _say_reminded(reminded)
@@ -360,7 +364,6 @@ def import_(file: Path, name: str | None, dry_run: bool) -> None:
     with opened_library() as library:
         import msgspec
 
-        from bibliothek.clock import utc_now
         from bibliothek.i18n import _
         from bibliothek.transfer.formats import FORMATS, TARGETS, check_mapping, columns_of, guess
         from bibliothek.transfer.incoming import Tally, bring_in
@@ -375,7 +378,7 @@ def import_(file: Path, name: str | None, dry_run: bool) -> None:
         # As in server.serve: a tenth of the time is looking for garbage where there is none.
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
-        for progress in bring_in(library.database, file, plan, utc_now, dry=dry_run):
+        for progress in bring_in(library.database, file, plan, library.clock, dry=dry_run):
             tally = progress.tally
             for trouble in progress.troubles:
                 if trouble.kind != "skipped":
@@ -446,7 +449,7 @@ def verify() -> int:
         from bibliothek.operations.verify import verify as check
 
         with library.database.reading() as db:
-            findings = check(db, datetime.now(UTC), folder_of(library.settings))
+            findings = check(db, library.clock(), folder_of(library.settings))
     for finding in findings:
         click.echo(f"{'fehlt ' if finding.broken else 'stimmt'}  {_(finding.invariant)}")
         for row in finding.broken[:SHOWN]:

@@ -12,6 +12,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
+from bibliothek import jobs
+from bibliothek.db import Database
+from bibliothek.i18n import _
+from bibliothek.problems import Problem
+
 # Time servers set a clock back by less than this all the time.
 TOLERANCE = timedelta(minutes=2)
 
@@ -21,10 +26,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def is_behind(clock: Callable[[], datetime]) -> bool:
-    """Whether the machine's clock says less than what this library has already seen: until it is right again, nothing is judged
-    by the date and no mail is sent."""
-    return isinstance(clock, SteadyClock) and bool(clock.behind())
+class ClockIsBehind(Problem):
+    """Whom to remind depends on the date, which nobody knows."""
+
+    status = 503
+    code = "clock-behind"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Die Uhr des Rechners geht nach. Bis sie stimmt, wird nicht erinnert. „bibliothek doctor“ sagt, was hilft."
+            )
+        )
 
 
 class SteadyClock:
@@ -66,3 +79,23 @@ class SteadyClock:
         """Somebody looked at the machine's clock: it is right, and what was seen was wrong."""
         with self._lock:
             self._seen, self._at = self._machine(), self._monotonic()
+
+
+def clock_of(database: Database) -> SteadyClock:
+    """The clock of this library, for a process that just begins."""
+    clock = SteadyClock()
+    with database.reading() as db:
+        clock.learn(jobs.last_instant(db))
+    return clock
+
+
+def is_behind(clock: Callable[[], datetime]) -> bool:
+    """Whether the machine's clock says less than what this library has already seen: until it is right again, nothing is judged by
+    the date and no mail is sent."""
+    return isinstance(clock, SteadyClock) and bool(clock.behind())
+
+
+def refuse_if_behind(clock: Callable[[], datetime]) -> None:
+    """Raises ClockIsBehind."""
+    if is_behind(clock):
+        raise ClockIsBehind

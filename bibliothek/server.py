@@ -41,18 +41,15 @@ def serve(settings: Settings, database: Database, listener: socket.socket, host:
     import uvicorn
     from litestar.concurrency import set_asyncio_executor
 
-    from bibliothek import jobs, log
+    from bibliothek import log
     from bibliothek.app import create_app
-    from bibliothek.clock import SteadyClock
+    from bibliothek.clock import clock_of
     from bibliothek.db import THREADS
 
     log.configure()
     # As many threads as the pool has connections: more would only wait for one another.
     set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
-    clock = SteadyClock()
-    with database.reading() as db:
-        clock.learn(jobs.last_instant(db))
-    app = create_app(settings, database, clock)
+    app = create_app(settings, database, clock_of(database))
     for line in greeting(settings, database, host, port):
         click.echo(line)
     # What is here now stays. A page leaves hundreds of objects behind, hardly any of them in circles: looking for these after

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from litestar.params import JSONBody
 
+from bibliothek.clock import refuse_if_behind
 from bibliothek.reminders.actions import remind, would_remind
 from bibliothek.reminders.pages import deliver_for
 from bibliothek.web.calls import Call, Made, write_call
@@ -46,6 +47,7 @@ def send(call: Call, data: RemindersCall | None) -> dict[str, int]:
         with kit.database.reading() as db:
             would = would_remind(db, today)
         return {"messages": would.messages, "loans": would.loans, "sent": 0, "failed": 0}
+    refuse_if_behind(kit.clock)
     with kit.database.writing() as db:
         did = remind(db, today, call.now, kit.templates, kit.settings)
     states = deliver_for(kit, did.mail_ids, PATIENCE)

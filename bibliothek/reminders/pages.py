@@ -11,6 +11,7 @@ from typing import Literal
 from litestar.params import FromPath
 from sqlalchemy.orm import Session
 
+from bibliothek.clock import refuse_if_behind
 from bibliothek.i18n import _, ngettext
 from bibliothek.library.queries import library
 from bibliothek.mail import outbox
@@ -107,6 +108,7 @@ def _remind(visit: Visit, member_ids: Sequence[int] | None) -> Redirect:
 
 def _send(visit: Visit, choose: Callable[[Session], list[int]]) -> Redirect:
     """Send the mails that `choose` names; the second press of a button says the same of the first one's mails."""
+    refuse_if_behind(visit.kit.clock)
     with visit.kit.database.writing() as db:
         mail_ids = _chosen_once(visit, db, choose)
     return _say(visit, deliver_for(visit.kit, mail_ids, PATIENCE))

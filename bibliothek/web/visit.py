@@ -15,6 +15,7 @@ from litestar.datastructures import Cookie
 from sqlalchemy.orm import Session
 
 from bibliothek import i18n
+from bibliothek.clock import is_behind
 from bibliothek.db import Database
 from bibliothek.problems import Problem
 from bibliothek.settings import Settings
@@ -208,6 +209,7 @@ class Visit(msgspec.Struct):
             "path": self.request.scope["path"],
             "lang": i18n.language.get(),
             "https_missing": self.asker.is_librarian and https_is_missing(self.request, self.settings),
+            "clock_behind": self.asker.is_librarian and is_behind(self.kit.clock),
             "flash": self.flash or (Flash("stop", self.problem.sentence) if self.problem else None),
             "errors": errors,
             "values": {name: given[-1] for name, given in self.fields.items()},
