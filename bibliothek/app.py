@@ -55,7 +55,9 @@ from bibliothek.members import pages as members_pages
 from bibliothek.members import queries as members
 from bibliothek.members import sign_in_pages
 from bibliothek.operations import api as operations_api
+from bibliothek.operations import backup_pages
 from bibliothek.operations import pages as operations_pages
+from bibliothek.operations.nightly import Nights
 from bibliothek.operations.rounds import Action, forgetting, judging
 from bibliothek.reminders import actions as reminders
 from bibliothek.reminders import api as reminders_api
@@ -145,13 +147,15 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
     looking = Looking(kit.database, settings, clock)
     cover_rounds = CoverRounds(kit.database, settings, clock, _pictures_elsewhere)
     imports = Runs(kit.database, settings, clock)
+    nights = Nights(kit.database, settings, clock)
     app.state = State({"kit": kit})
-    app.on_startup = [rounds.start, looking.start, cover_rounds.start, imports.start]
+    app.on_startup = [rounds.start, looking.start, cover_rounds.start, imports.start, nights.start]
     app.on_shutdown = [
         rounds.stop,
         looking.stop,
         cover_rounds.stop,
         imports.stop,
+        nights.stop,
         *([kit.database.close] if database is None else []),
     ]
     return app
@@ -197,6 +201,7 @@ def handlers() -> list[Any]:
         *labels_pages.handlers,
         *transfer_pages.handlers,
         *operations_pages.handlers,
+        *backup_pages.handlers,
     ]
     api = [
         *members_api.handlers,
