@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +36,13 @@ from bibliothek.donations import api as donations_api
 from bibliothek.donations import pages as donations_pages
 from bibliothek.donations import pile_pages, piles
 from bibliothek.donations.looking import Looking
-from bibliothek.kiosk import actions as kiosk_actions
-from bibliothek.kiosk import greeting_pages, guest_pages, guests, pairing, pairing_pages
+from bibliothek.kiosk import greeting_pages, guest_pages, pairing_pages
 from bibliothek.kiosk import pages as kiosk_pages
 from bibliothek.kiosk import queries as kiosk
 from bibliothek.labels import api as labels_api
 from bibliothek.labels import pages as labels_pages
-from bibliothek.lending import actions as lending_actions
 from bibliothek.lending import api as lending_api
-from bibliothek.lending import closures as lending_closures
 from bibliothek.lending import exceptions_pages, member_pages, queue_pages, rules_pages
-from bibliothek.lending import flags as lending_flags
-from bibliothek.lending import holds as lending_holds
 from bibliothek.lending import notices as lending_notices
 from bibliothek.lending import pages as lending_pages
 from bibliothek.library import pages as library_pages
@@ -55,13 +50,15 @@ from bibliothek.library.models import Library
 from bibliothek.lookup import api as lookup_api
 from bibliothek.lookup.covers import CoverRounds
 from bibliothek.mail.rounds import Rounds
-from bibliothek.members import actions as members_actions
 from bibliothek.members import api as members_api
 from bibliothek.members import pages as members_pages
 from bibliothek.members import queries as members
-from bibliothek.members import sign_in, sign_in_pages
+from bibliothek.members import sign_in_pages
 from bibliothek.operations import api as operations_api
+from bibliothek.operations import backup_pages
 from bibliothek.operations import pages as operations_pages
+from bibliothek.operations.nightly import Nights
+from bibliothek.operations.rounds import Action, forgetting, judging
 from bibliothek.reminders import actions as reminders
 from bibliothek.reminders import api as reminders_api
 from bibliothek.reminders import pages as reminders_pages
@@ -144,46 +141,24 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
     kit.templates.add_filters(
         {"byline": byline, "role_word": role_word, "language_word": language_word, "source_word": source_word}
     )
-    each_round = (
-        _with_date(kiosk_actions.forget_sessions, settings),
-        pairing.forget,
-        guests.forget,
-        lending_actions.forget_returned,
-        lending_notices.forget,
-        lending_flags.forget,
-        sign_in.forget,
-        members_actions.forget_sessions,
-        members_actions.blur_sessions,
-        piles.forget,
-        once.forget,
-    )
-    by_date = (
-        _with_date(lending_holds.expire, settings),
-        _with_date(lending_holds.serve_waiting, settings),
-        _with_date(lending_closures.settle_dates, settings),
-        lending_notices.mailing(kit.templates, settings),
-    )
+    each_round = [*forgetting(settings), once.forget]
+    by_date: list[Action] = [*judging(settings), lending_notices.mailing(kit.templates, settings)]
     rounds = Rounds(kit.database, settings, clock, reminders.hooks(kit.templates, settings), each_round, by_date)
     looking = Looking(kit.database, settings, clock)
     cover_rounds = CoverRounds(kit.database, settings, clock, _pictures_elsewhere)
     imports = Runs(kit.database, settings, clock)
+    nights = Nights(kit.database, settings, clock)
     app.state = State({"kit": kit})
-    app.on_startup = [rounds.start, looking.start, cover_rounds.start, imports.start]
+    app.on_startup = [rounds.start, looking.start, cover_rounds.start, imports.start, nights.start]
     app.on_shutdown = [
         rounds.stop,
         looking.stop,
         cover_rounds.stop,
         imports.stop,
+        nights.stop,
         *([kit.database.close] if database is None else []),
     ]
     return app
-
-
-def _with_date(
-    do: Callable[[Session, datetime, date], object], settings: Settings
-) -> Callable[[Session, datetime], object]:
-    """`do` for the round, which knows the moment but not the library's local date."""
-    return lambda db, now: do(db, now, now.astimezone(settings.timezone).date())
 
 
 class NoPages(Router):
@@ -226,6 +201,7 @@ def handlers() -> list[Any]:
         *labels_pages.handlers,
         *transfer_pages.handlers,
         *operations_pages.handlers,
+        *backup_pages.handlers,
     ]
     api = [
         *members_api.handlers,

@@ -126,8 +126,8 @@ def _name(parameter: click.Parameter) -> str:
 
 
 @contextmanager
-def opened_library() -> Iterator[Opened]:
-    """The library of the settings, which must be there and of this version. Raises Failed."""
+def opened_library(may_be_older: bool = False) -> Iterator[Opened]:
+    """The library of the settings, which must be there and of this version (or `may_be_older`). Raises Failed."""
     settings = load_settings()
     if settings.sqlite_file and not settings.sqlite_file.is_file():
         raise Failed(_nothing_there(settings))
@@ -136,7 +136,7 @@ def opened_library() -> Iterator[Opened]:
         from bibliothek.db import open_database
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
-            _check_version(settings, database)
+            _check_version(settings, database, may_be_older)
             yield Opened(settings, database, clock_of(database))
 
 
@@ -168,7 +168,7 @@ def _fault(settings: Settings, words: str) -> str:
     return f"Die Datenbank in {settings.data.resolve()} ist nicht zu benutzen: {words}"
 
 
-def _check_version(settings: Settings, database: Database) -> None:
+def _check_version(settings: Settings, database: Database, may_be_older: bool) -> None:
     from bibliothek.migrations import NewerDatabase, current, newest
 
     with database.engine.connect() as connection:
@@ -177,7 +177,7 @@ def _check_version(settings: Settings, database: Database) -> None:
         raise Failed(_nothing_there(settings))
     if revision > newest():
         raise NewerDatabase(revision)
-    if revision < newest():
+    if revision < newest() and not may_be_older:
         raise Failed(
             "Die Daten sind von einer älteren Version. Starte einmal „bibliothek serve“, das bringt sie auf den Stand."
         )
@@ -205,8 +205,10 @@ def serve(host: str | None, port: int | None) -> None:
     with server.quick_start(), closing(server.listen(host, port)) as listener, plain_words(settings):
         from bibliothek.db import open_database
         from bibliothek.migrations import migrate
+        from bibliothek.serving import serving
 
-        with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
+        database = open_database(settings.database_url, settings.sqlite_file)
+        with closing(database), serving(settings, database):
             migrate(database)
             server.serve(settings, database, listener, host, port)
 
@@ -411,6 +413,42 @@ def export(file: Path | None) -> None:
             half.replace(file)
         finally:
             half.unlink(missing_ok=True)
+
+
+# ---- backup and restore ----
+
+
+@cli.command(help="Alles in eine Zip-Datei sichern, auch während der Server läuft.")
+@click.argument("file", metavar="DATEI", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Print what is in the backup. A file that is there already is replaced once the new one is whole."""
+    with opened_library(may_be_older=True) as library:
+        from bibliothek.operations.backup import write
+
+        written = write(library.database, library.settings, file, datetime.now(UTC))
+    rows, pictures = written.manifest.counted("tables"), written.manifest.counted("covers")
+    click.echo(f"Gesichert: {file}, {written.size // 1000 + 1} kB, Zeilen: {rows}, Bilder: {pictures}")
+    click.echo("Darin steht, wer was ausgeliehen hat: Bewahre sie verschlossen und nicht länger als nötig auf.")
+
+
+@cli.command(help="Eine Sicherung zurückspielen. Der Server muss stehen; was schon da ist, wird beiseitegelegt.")
+@click.argument("file", metavar="DATEI", type=click.Path(path_type=Path))
+@click.option("--trotzdem", "anyway", is_flag=True, help="Auch wenn die Prüfung etwas findet.")
+def restore(file: Path, anyway: bool) -> None:
+    """Print of when the library is now, and where the one from before lies."""
+    settings = load_settings()
+    with plain_words(settings):
+        from bibliothek.operations.restore import restore as put_back
+
+        done = put_back(file, settings, datetime.now(UTC), even_if_unsound=anyway)
+    click.echo(
+        f"Zurückgespielt: Stand {done.made_at.astimezone(settings.timezone):%d.%m.%Y %H:%M}, Zeilen: {done.rows}"
+    )
+    if done.aside:
+        click.echo(f"Was vorher da war, liegt in {done.aside}. Lösche es, sobald alles stimmt.")
+    if done.unknown:
+        click.echo(f"Nicht zurückgespielt, denn es gehört nicht hierher: {', '.join(done.unknown)}")
+    click.echo("Geprüft. Starte jetzt den Server; alle melden sich neu an.")
 
 
 # ---- demo and verify ----

@@ -11,10 +11,11 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from email.utils import parseaddr
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,10 +23,22 @@ log = logging.getLogger("bibliothek")
 PREFIX = "BIBLIOTHEK_"
 OFF = "off"
 KEY_BYTES = 32
+KEY_FILE_NOTE = """
+# Der Schlüssel dieser Bibliothek. Er gehört niemandem gezeigt und steht in keiner Sicherung, damit eine Sicherung in fremden
+# Händen keine Tür öffnet. Ist diese Datei verloren, geht kein Buch und kein Mitglied verloren: Der nächste Start legt eine neue
+# an, und nur Anmelde-Codes, die gerade unterwegs sind, gelten nicht mehr.
+"""
 
 
 class BadSetting(Exception):
     """A setting that cannot be used; the text names the variable, what is wrong and what would be right."""
+
+
+class Keep(NamedTuple):
+    """For how many days one backup a day stays, and for how many weeks one a week."""
+
+    days: int
+    weeks: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +64,21 @@ class Settings:
     googlebooks_key: str | None = field(default=None, repr=False)
     contact: str | None = None
     secret_key: bytes | None = field(default=None, repr=False)
+    # Below `data` where it is relative; None where no backup is made by itself.
+    backup_dir: Path | None = Path("backups")
+    backup_at: time = time(3)
+    backup_keep: Keep = field(default=Keep(7, 4))
+    backup_to: str | None = field(default=None, repr=False)
 
     @property
     def sqlite_file(self) -> Path | None:
         """The SQLite file, or None where PostgreSQL keeps the data."""
         return None if self.database_url else self.data / "bibliothek.sqlite"
+
+    @property
+    def backups(self) -> Path | None:
+        """The folder of the backups that are made by themselves, or None where none are."""
+        return self.data / self.backup_dir if self.backup_dir else None
 
     @property
     def base_is_loopback(self) -> bool:
@@ -111,7 +134,7 @@ def ensure_secret_key(settings: Settings) -> bytes:
     if not file.exists():
         _make_key_file(file)
     try:
-        key = bytes.fromhex(file.read_text(encoding="utf-8"))
+        key = bytes.fromhex(file.read_text(encoding="utf-8").partition("#")[0])
     except ValueError:
         key = b""
     if len(key) < KEY_BYTES:
@@ -128,7 +151,7 @@ def _make_key_file(file: Path) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
-        made.write(secrets.token_hex(KEY_BYTES) + "\n")
+        made.write(secrets.token_hex(KEY_BYTES) + KEY_FILE_NOTE)
         made.flush()
         os.fsync(made.fileno())
     try:
@@ -274,6 +297,35 @@ def _mail_from(name: str, value: str) -> str:
     return value
 
 
+def _backup_dir(name: str, value: str) -> Path | None:
+    return None if value.lower() == OFF else _folder(name, value).absolute()
+
+
+def _time(name: str, value: str) -> time:
+    try:
+        return time.fromisoformat(value.zfill(5)).replace(tzinfo=None)
+    except ValueError as error:
+        raise _bad(name, value, "eine Uhrzeit wie 03:00") from error
+
+
+def _keep(name: str, value: str) -> Keep:
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 5 for part in parts):
+        raise _bad(name, value, "zwei Zahlen wie 7,4: Tage mit einer Sicherung je Tag, Wochen mit einer je Woche")
+    return Keep(*map(int, parts))
+
+
+def _backup_to(name: str, value: str) -> str:
+    parts = _secret_url(value, ("", "webdav", "webdavs", "s3"))
+    if not parts or (parts.scheme and not parts.hostname) or not (parts.scheme or value.startswith(("/", "~"))):
+        raise BadSetting(
+            f"{PREFIX}{name.upper()} ist nicht lesbar. Gebraucht wird ein Ordner (/mnt/platte/bibliothek), "
+            "webdavs://name:passwort@host/pfad oder s3://schlüssel:geheimnis@eimer/pfad?endpoint=https://…&region=…, "
+            "Sonderzeichen im Passwort mit Prozentzeichen: %40 für @, %2F für /, %23 für #."
+        )
+    return value
+
+
 def _database_url(name: str, value: str) -> str:
     parts = _secret_url(value, ("postgresql", "postgres"))
     if not parts:
@@ -318,4 +370,8 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     "covers_url": _source_url,
     "googlebooks_url": _source_url,
     "secret_key": _key,
+    "backup_dir": _backup_dir,
+    "backup_at": _time,
+    "backup_keep": _keep,
+    "backup_to": _backup_to,
 }

@@ -28,6 +28,7 @@ GROUND = {
     "jobs",
     "clock",
     "migrations",
+    "serving",
     "problems",
     "codes",
     "letters",

@@ -22,6 +22,7 @@ from bibliothek.members import queries as member_queries
 from bibliothek.members import sign_in
 from bibliothek.members.fields import Address, Name
 from bibliothek.members.rules import local_path
+from bibliothek.operations import nightly
 from bibliothek.problems import Invalid
 from bibliothek.web.forms import BadForm, Errors
 from bibliothek.web.network import network_of
@@ -132,7 +133,13 @@ def overview(visit: Visit) -> Answer:
         }
         for row in overdue
     ]
-    return visit.page("administration/overview.html", counts=counts, overdue=late, steps=_first_steps(visit, counts))
+    return visit.page(
+        "administration/overview.html",
+        counts=counts,
+        overdue=late,
+        steps=_first_steps(visit, counts),
+        backup_is_old=nightly.is_alarming(visit.db, visit.settings, visit.now),
+    )
 
 
 def _counts(visit: Visit) -> dict[str, int]:

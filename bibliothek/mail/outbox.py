@@ -287,6 +287,13 @@ def tidy(database: Database, settings: Settings, now: datetime) -> None:
         db.execute(delete(Mail).where(old).execution_options(synchronize_session=False))
 
 
+def leave_unsent(db: Session, now: datetime) -> None:
+    """For a library made from a backup: what waited then may have left since, and nothing is to be sent twice."""
+    waiting = Mail.state.in_(("pending", "sending"))
+    reason = _("Wartete, als die Sicherung gemacht wurde.")
+    _change(db, update(Mail).where(waiting).values(state="unknown", reason=reason, ended_at=now, **_ERASED))
+
+
 def _is_referred_to() -> ColumnElement[bool]:
     """Whether a row of any table still needs to know what became of the mail, as a reminder does."""
     keys = (key for table in Base.metadata.tables.values() for key in table.foreign_keys)

@@ -46,14 +46,19 @@ def migrate(database: Database) -> bool:
 
 def upgrade(database: Database, to: str = "head") -> None:
     """Migrate to the revision `to`; tests stop at older ones."""
+    with database.engine.begin() as connection:
+        if not database.is_sqlite:
+            # Several processes may start at once; the number is ours, chosen freely.
+            connection.execute(text("SELECT pg_advisory_xact_lock(724117)"))
+        upgrade_within(connection, to)
+
+
+def upgrade_within(connection: Connection, to: str = "head") -> None:
+    """The same as a part of the transaction of `connection`."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    with database.engine.begin() as connection:
-        if not database.is_sqlite:
-            # Several processes may start at once; the number is ours, chosen freely.
-            connection.execute(text("SELECT pg_advisory_xact_lock(724117)"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, to)
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
