@@ -1,6 +1,6 @@
 """Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
 
-`python -m bench [start] [search] [lending] [lookups] [imports] [camera] [tablet]`; without names, all of them.
+`python -m bench [start] [search] [lending] [lookups] [imports] [upgrade] [camera] [tablet]`; without names, all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from statistics import median
 
 from bench import floor, library, load, server
 from bench.floor import QUERIES
+from tests.later import migrations_in
 
 TITLES = 100_000
 # How often floor and library take turns: a single pair differs by a fifth on a machine that does other things, too.
@@ -257,6 +258,20 @@ def imports(bars: Bars) -> None:
         bars.show("bibliothek export", time.perf_counter() - began, unit=" s")
 
 
+def upgrade(bars: Bars) -> None:
+    """From the moment the old version is told to end to the first page of the new one: backup, migration and invariants."""
+    print("\nUpgrade of 10,000 titles")
+    with folder() as data:
+        library.make(data, 10_000)
+        later = migrations_in(data / "migrations")
+        with server.bibliothek(data) as old:
+            began = time.perf_counter()
+            old.process.terminate()
+            old.process.wait(10)
+            with server.bibliothek(data, program=("tests.later", str(later))):
+                bars.show("nobody is served for", time.perf_counter() - began, 5, unit=" s")
+
+
 def _quoted(text: str) -> str:
     from urllib.parse import quote
 
@@ -269,6 +284,7 @@ BENCHES: dict[str, Callable[[Bars], None]] = {
     "lending": lending,
     "lookups": lookups,
     "imports": imports,
+    "upgrade": upgrade,
     "camera": camera,
     "tablet": tablet,
 }

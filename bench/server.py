@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def bibliothek(data: Path, dnb: str = "off") -> Iterator[Server]:
-    """The real thing: `bibliothek serve` over the data folder. It asks nobody outside, or one source on this machine (`dnb`)."""
+def bibliothek(data: Path, dnb: str = "off", program: Sequence[str] = ("bibliothek",)) -> Iterator[Server]:
+    """The real thing: `bibliothek serve` over the data folder. It asks nobody outside, or one source on this machine (`dnb`).
+    `program` is the module to run, and what it is told first."""
     port = free_port()
-    command = [sys.executable, "-m", "bibliothek", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", *program, "serve", "--port", str(port)]
     off = {f"BIBLIOTHEK_{name}_URL": "off" for name in ("K10PLUS", "LOBID", "OPENLIBRARY", "GOOGLEBOOKS", "COVERS")}
     with _running(command, port, "/", {**off, "BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DNB_URL": dnb}) as server:
         yield server

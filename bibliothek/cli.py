@@ -132,12 +132,12 @@ def opened_library(may_be_older: bool = False) -> Iterator[Opened]:
     if settings.sqlite_file and not settings.sqlite_file.is_file():
         raise Failed(_nothing_there(settings))
     with plain_words(settings):
-        from bibliothek.clock import clock_of
+        from bibliothek.clock import SteadyClock, clock_of
         from bibliothek.db import open_database
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
             _check_version(settings, database, may_be_older)
-            yield Opened(settings, database, clock_of(database))
+            yield Opened(settings, database, SteadyClock() if may_be_older else clock_of(database))
 
 
 @contextmanager
@@ -204,13 +204,36 @@ def serve(host: str | None, port: int | None) -> None:
     host, port = host or settings.host, settings.port
     with server.quick_start(), closing(server.listen(host, port)) as listener, plain_words(settings):
         from bibliothek.db import open_database
-        from bibliothek.migrations import migrate
+        from bibliothek.migrations import is_older, migrate
         from bibliothek.serving import serving
 
         database = open_database(settings.database_url, settings.sqlite_file)
+        if is_older(database):
+            from bibliothek.operations.upgrade import bring_up_to_date
+
+            bring_up_to_date(settings, database, datetime.now(UTC), click.echo)
+        # Not a moment without the mark while a file is open that a restore might put another one in place of.
+        database.close()
         with closing(database), serving(settings, database):
             migrate(database)
             server.serve(settings, database, listener, host, port)
+
+
+@cli.command(help="Die Bibliothek auf den neuesten Stand bringen und nicht dienen; „serve“ tut es auch von selbst.")
+@click.option("--trotzdem", "anyway", is_flag=True, help="Auch wenn danach eine Prüfung etwas findet.")
+def upgrade(anyway: bool) -> None:
+    """Print what was done. A new library is only made."""
+    settings = load_settings()
+    with plain_words(settings):
+        from bibliothek.db import open_database
+        from bibliothek.migrations import is_older, migrate
+        from bibliothek.operations.upgrade import bring_up_to_date
+
+        with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
+            if is_older(database):
+                bring_up_to_date(settings, database, datetime.now(UTC), click.echo, anyway)
+            elif not migrate(database):
+                click.echo("Die Bibliothek ist auf dem neuesten Stand.")
 
 
 # ---- member, token ----

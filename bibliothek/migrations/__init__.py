@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import inspect, text
@@ -28,6 +29,13 @@ def current(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def is_older(database: Database) -> bool:
+    """Whether the database holds a library of an older version. An empty one is none."""
+    with database.reading() as db:
+        revision = current(db.connection())
+    return revision is not None and revision < newest()
+
+
 def migrate(database: Database) -> bool:
     """Migrate to the newest revision in one transaction; True when something was done.
 
@@ -44,13 +52,15 @@ def migrate(database: Database) -> bool:
     return True
 
 
-def upgrade(database: Database, to: str = "head") -> None:
-    """Migrate to the revision `to`; tests stop at older ones."""
+def upgrade(database: Database, to: str = "head", check: Callable[[Connection], None] | None = None) -> None:
+    """Migrate to the revision `to` in one transaction. What `check` raises at its end takes all of it back."""
     with database.engine.begin() as connection:
         if not database.is_sqlite:
             # Several processes may start at once; the number is ours, chosen freely.
             connection.execute(text("SELECT pg_advisory_xact_lock(724117)"))
         upgrade_within(connection, to)
+        if check:
+            check(connection)
 
 
 def upgrade_within(connection: Connection, to: str = "head") -> None:
