@@ -6,6 +6,7 @@ Files go there as they are, one after the other, in pieces; a place that does no
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -194,14 +195,17 @@ class _S3:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+        from obstore.exceptions import BaseError
 
         try:
             yield
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise Failed("Der S3-Speicher lässt uns nicht hinein: Stimmen Schlüssel, Geheimnis und Eimer?") from error
         except BaseError as error:
             words = str(error).strip().splitlines()[0]
+            # Its own kinds of errors are not told apart for every request.
+            if re.search(r"status code: (401|403|404)\b", words):
+                raise Failed(
+                    "Der S3-Speicher lässt uns nicht hinein: Stimmen Schlüssel, Geheimnis und Eimer?"
+                ) from error
             for secret in self._secrets:
                 words = words.replace(secret, "…")
             raise Failed(f"Der S3-Speicher nimmt die Sicherung nicht: {words[:200]}") from error
