@@ -39,9 +39,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.command == "GET" and "list-type" in asked:
             self._list(name, asked["prefix"][0])
         elif self.command == "POST" and "delete" in asked:
-            for key in re.findall("<Key>(.*?)</Key>", body.decode()):
+            keys = re.findall("<Key>(.*?)</Key>", body.decode())
+            for key in keys:
                 self.server.objects.pop(f"{name}/{key}", None)
-            self._say(200, "<DeleteResult></DeleteResult>")
+            gone = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
+            self._say(200, f"<DeleteResult>{gone}</DeleteResult>")
         elif self.command == "POST" and "uploads" in asked:
             self._say(200, "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
         elif self.command == "PUT" and "partNumber" in asked:

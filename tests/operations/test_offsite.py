@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
                 yield f"s3://{s3.KEY}:geheim@eimer/a/b?endpoint={server.address}&region=eu-central-1"
 
 
+def there(place: str) -> dict[str, int]:
+    with closing(offsite.open_place(place)) as opened:
+        return opened.sizes()
+
+
 def made(folder: Path, names: list[str], size: int = 1000) -> list[Path]:
     folder.mkdir(exist_ok=True)
     for name in names:
@@ -69,12 +75,11 @@ def test_backups_arrive_whole_once_and_the_old_ones_go(place: str, tmp_path: Pat
     settings = Settings(backup_to=place, backup_keep=Keep(2, 1))
     files = made(tmp_path / "backups", DAYS[:3], LARGE)
     offsite.send(settings, files)
-    there = offsite.open_place(place)
-    assert there.sizes() == {file.name: file.stat().st_size for file in files[1:]}
+    assert there(place) == {file.name: file.stat().st_size for file in files[1:]}
     files += made(tmp_path / "backups", DAYS[14:16])
     for _ in range(2):
         offsite.send(settings, files)
-        assert set(there.sizes()) == {DAYS[14], DAYS[15]}
+        assert set(there(place)) == {DAYS[14], DAYS[15]}
 
 
 def test_one_that_arrived_cut_short_is_brought_again(place: str, tmp_path: Path) -> None:
@@ -83,7 +88,7 @@ def test_one_that_arrived_cut_short_is_brought_again(place: str, tmp_path: Path)
     [half] = made(tmp_path / "half", DAYS[:1], 500)
     offsite.send(settings, [half])
     offsite.send(settings, [whole])
-    assert offsite.open_place(place).sizes() == {whole.name: whole.stat().st_size}
+    assert there(place) == {whole.name: whole.stat().st_size}
 
 
 def test_a_wrong_password_is_said_but_not_repeated(webdav: str, tmp_path: Path) -> None:
