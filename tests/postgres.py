@@ -107,6 +107,16 @@ class Databases:
             else:
                 _administer(self._socket, f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def bare(self) -> Iterator[str]:
+        """The address of a database without any table."""
+        name = f"bare_{uuid4().hex}"
+        _administer(self._socket, f"CREATE DATABASE {name} TEMPLATE template0")
+        try:
+            yield address(self._socket, name)
+        finally:
+            _administer(self._socket, f"DROP DATABASE {name} WITH (FORCE)")
+
     def _make_template(self) -> None:
         from bibliothek.db import open_database
         from bibliothek.migrations import migrate

@@ -39,6 +39,7 @@ from sqlalchemy import (
     inspect,
     select,
     table,
+    text,
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import TypeEngine
@@ -76,12 +77,16 @@ TYPES: dict[Kind, TypeEngine[Any]] = {
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of the zip: its size and sum before it is packed, and how many rows or pictures it holds."""
+    """A part of the zip: its size and sum before it is packed, and how many rows or pictures it holds.
+
+    `highest` is the highest number that a row of the table ever had, also one that is gone: it is never given again.
+    """
 
     name: str
     count: int
     size: int
     sha256: str
+    highest: int | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -188,7 +193,26 @@ def _write_table(box: ZipFile, connection: Connection, one: Table) -> Part:
         for batch in connection.execute(rows, execution_options={"yield_per": BATCH}).partitions():
             out.write(encoder.encode_lines([tuple(row) for row in batch]))
             count += len(batch)
-    return out.part(count)
+    return out.part(count, highest_number(connection, one.name))
+
+
+def counters(connection: Connection, name: str) -> list[str]:
+    """PostgreSQL's sequences that number the rows of a table, as `sequence`."""
+    asked = text(
+        "SELECT pg_get_serial_sequence(quote_ident(table_name), column_name) FROM information_schema.columns "
+        "WHERE table_schema = current_schema() AND table_name = :name AND column_default LIKE 'nextval(%'"
+    )
+    return list(connection.scalars(asked, {"name": name}))
+
+
+def highest_number(connection: Connection, name: str) -> int | None:
+    if connection.dialect.name == "postgresql":
+        asked = [text(f"SELECT last_value FROM {of} WHERE is_called") for of in counters(connection, name)]  # noqa: S608
+    elif inspect(connection).has_table("sqlite_sequence"):
+        asked = [text("SELECT seq FROM sqlite_sequence WHERE name = :name").bindparams(name=name)]
+    else:
+        asked = []
+    return max((found for one in asked if (found := connection.scalar(one)) is not None), default=None)
 
 
 def _write_pictures(box: ZipFile, folder: Path) -> Iterator[Part]:
@@ -228,8 +252,8 @@ class _Summing:
         self._sum.update(content)
         return self._out.write(content)
 
-    def part(self, count: int) -> Part:
-        return Part(self._name, count, self._size, self._sum.hexdigest())
+    def part(self, count: int, highest: int | None = None) -> Part:
+        return Part(self._name, count, self._size, self._sum.hexdigest(), highest)
 
 
 @contextmanager

@@ -6,9 +6,10 @@ Files go there as they are, one after the other, in pieces; a place that does no
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
@@ -33,6 +34,8 @@ class Place(Protocol):
 
     def remove(self, name: str) -> None: ...
 
+    def close(self) -> None: ...
+
 
 def send(settings: Settings, files: Collection[Path], bad: Collection[str] = ()) -> int:
     """Bring these backups to the other place, the newest first, and remove what is too old there. Returns how many are there then.
@@ -40,14 +43,14 @@ def send(settings: Settings, files: Collection[Path], bad: Collection[str] = ())
     One that is there already with the same size stays. Raises Failed.
     """
     assert settings.backup_to
-    place = open_place(settings.backup_to)
-    there = place.sizes()
-    wanted = to_keep({*there, *(file.name for file in files)}, settings.backup_keep, settings.timezone, bad)
-    for file in sorted(files, reverse=True):
-        if file.name in wanted and there.get(file.name) != file.stat().st_size:
-            place.put(file)
-    for name in there.keys() - wanted:
-        place.remove(name)
+    with closing(open_place(settings.backup_to)) as place:
+        there = place.sizes()
+        wanted = to_keep({*there, *(file.name for file in files)}, settings.backup_keep, settings.timezone, bad)
+        for file in sorted(files, reverse=True):
+            if file.name in wanted and there.get(file.name) != file.stat().st_size:
+                place.put(file)
+        for name in there.keys() - wanted:
+            place.remove(name)
     return len(wanted)
 
 
@@ -85,6 +88,8 @@ class _Folder:
 
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
+
+    def close(self) -> None: ...
 
 
 class _WebDav:
@@ -127,6 +132,9 @@ class _WebDav:
 
     def remove(self, name: str) -> None:
         self._ask("DELETE", name, expected=(200, 204, 404))
+
+    def close(self) -> None:
+        self._client.close()
 
     def _ask(self, method: str, name: str, expected: tuple[int, ...] = (207, 404), **more: Any) -> Any:
         import httpx
@@ -192,16 +200,21 @@ class _S3:
         with self._faults():
             self._store.delete(name)
 
+    def close(self) -> None: ...
+
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+        from obstore.exceptions import BaseError
 
         try:
             yield
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise Failed("Der S3-Speicher lässt uns nicht hinein: Stimmen Schlüssel, Geheimnis und Eimer?") from error
         except BaseError as error:
             words = str(error).strip().splitlines()[0]
+            # Its own kinds of errors are not told apart for every request.
+            if re.search(r"status code: (401|403|404)\b", words):
+                raise Failed(
+                    "Der S3-Speicher lässt uns nicht hinein: Stimmen Schlüssel, Geheimnis und Eimer?"
+                ) from error
             for secret in self._secrets:
                 words = words.replace(secret, "…")
             raise Failed(f"Der S3-Speicher nimmt die Sicherung nicht: {words[:200]}") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import JSON, bindparam, cast, column, insert, inspect, select, table, text
+from sqlalchemy import JSON, Integer, bindparam, cast, column, func, insert, inspect, select, table, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -25,7 +25,7 @@ from bibliothek.catalogue.pictures import EXTENSION
 from bibliothek.db import Database, open_database
 from bibliothek.mail import outbox
 from bibliothek.migrations import upgrade_within
-from bibliothek.operations.backup import PIECE, TYPES, Kind, tables_of
+from bibliothek.operations.backup import PIECE, TYPES, Kind, counters, highest_number, tables_of
 from bibliothek.operations.reading import Backup, BadBackup, opened
 from bibliothek.operations.rounds import catch_up
 from bibliothek.operations.verify import PICTURED, Finding, verify
@@ -217,7 +217,7 @@ def load(backup: Backup, connection: Connection) -> list[str]:
         # The lines after the first may name values.
         words = str(error.orig).strip().splitlines()[0]
         raise BadBackup(f"{backup.file.name} widerspricht sich selbst: {words}") from error
-    _count_on(connection, list(there))
+    _count_on(connection, backup)
     upgrade_within(connection)
     with Session(connection) as db:
         reindex(db)
@@ -262,24 +262,31 @@ def _any_order(connection: Connection) -> Iterator[None]:
         connection.execute(text(f"ALTER TABLE {of} ADD CONSTRAINT {name} {meaning}"))
 
 
-def _count_on(connection: Connection, names: list[str]) -> None:
-    """PostgreSQL gives new rows the numbers after those that are there."""
-    if connection.dialect.name == "sqlite":
-        return
-    for name in names:
-        for counted in connection.scalars(
-            text(
-                "SELECT column_name FROM information_schema.columns WHERE table_name = :name "
-                "AND table_schema = current_schema() AND column_default LIKE 'nextval(%'"
-            ),
-            {"name": name},
-        ).all():
-            connection.execute(
-                text(
-                    f"SELECT setval(pg_get_serial_sequence('{name}', '{counted}'), "  # noqa: S608 (names of our own)
-                    f'coalesce(max("{counted}"), 1), max("{counted}") IS NOT NULL) FROM "{name}"'
-                )
-            )
+def _count_on(connection: Connection, backup: Backup) -> None:
+    """New rows get numbers that nothing ever had."""
+    for part in backup.manifest.parts:
+        name = part.name.removeprefix("tables/").removesuffix(".jsonl")
+        if part.highest is not None and connection.dialect.name == "sqlite":
+            _count_on_sqlite(connection, name, part.highest)
+        elif connection.dialect.name == "postgresql" and part.name.startswith("tables/"):
+            for counter in counters(connection, name):
+                _count_on_postgresql(connection, name, counter, part.highest or 0)
+
+
+def _count_on_sqlite(connection: Connection, name: str, highest: int) -> None:
+    asked = text("SELECT 1 FROM sqlite_master WHERE name = :name AND sql LIKE '%AUTOINCREMENT%'")
+    if connection.scalar(asked, {"name": name}):
+        said = {"name": name, "highest": max(highest, highest_number(connection, name) or 0)}
+        connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), said)
+        connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :highest)"), said)
+
+
+def _count_on_postgresql(connection: Connection, name: str, counter: str, highest: int) -> None:
+    there = connection.scalar(select(func.max(column("id", Integer))).select_from(table(name))) or 0
+    if max(highest, there):
+        connection.execute(
+            text("SELECT setval(:counter, :highest)"), {"counter": counter, "highest": max(highest, there)}
+        )
 
 
 def _refuse_unsound(

@@ -1,0 +1,246 @@
+"""A backup each night: when, by whom, which ones stay, what its rehearsal says, and who sees that."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from datetime import time as wall_time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from sqlalchemy import text, update
+
+from bibliothek import jobs
+from bibliothek.library.models import Library as LibraryRow
+from bibliothek.operations import apart, nightly
+from bibliothek.operations.nightly import Nights
+from bibliothek.operations.reading import opened
+from bibliothek.operations.rotation import name_at, next_night, to_keep
+from bibliothek.settings import Keep, Settings
+from tests import make
+from tests.client import text_of
+from tests.conftest import NOON, Library
+
+BERLIN = ZoneInfo("Europe/Berlin")
+PAGE = "/verwaltung/sicherungen"
+WEEK_AND_MONTH = Keep(7, 4)
+
+
+# ---- When, and which ones stay ----
+
+
+def test_the_next_night_begins_by_the_clock_on_the_wall_also_where_it_is_turned() -> None:
+    settings = Settings(backup_at=wall_time(3, 0), timezone=BERLIN)
+    assert next_night(datetime(2026, 7, 1, 0, 59, tzinfo=UTC), settings) == datetime(2026, 7, 1, 1, tzinfo=UTC)
+    assert next_night(datetime(2026, 7, 1, 1, 0, tzinfo=UTC), settings) == datetime(2026, 7, 2, 1, tzinfo=UTC)
+    assert next_night(datetime(2026, 10, 24, 12, tzinfo=UTC), settings) == datetime(2026, 10, 25, 2, tzinfo=UTC)
+
+
+def kept(days: list[int], bad: tuple[int, ...] = (), keep: Keep = WEEK_AND_MONTH) -> list[int]:
+    """Of backups that are so many days old, those that stay."""
+    names = {name_at(NOON - timedelta(days=day)): day for day in days}
+    wanted = to_keep(names, keep, BERLIN, [name for name, day in names.items() if day in bad])
+    return sorted(names[name] for name in wanted)
+
+
+def test_a_week_of_days_and_a_month_of_weeks_stay() -> None:
+    # NOON is a Monday: the newest of the weeks before are of Sundays.
+    assert kept(list(range(60))) == [0, 1, 2, 3, 4, 5, 6, 8, 15]
+    assert kept(list(range(60)), keep=Keep(0, 2)) == [0, 1]
+
+
+def test_the_last_sound_one_stays_however_many_came_after() -> None:
+    assert 40 in kept([*range(20), 40], bad=tuple(range(20)))
+    assert kept([400, 500]) == [400, 500]
+    assert kept([0], keep=Keep(0, 0)) == [0]
+
+
+def test_of_two_of_one_day_the_sound_one_stays() -> None:
+    names = [name_at(NOON), name_at(NOON + timedelta(hours=1))]
+    assert to_keep(names, Keep(1, 0), BERLIN, bad=names[1:]) == {names[0]}
+    assert to_keep(names, Keep(1, 0), BERLIN) == {names[1]}
+
+
+# ---- By the server itself ----
+
+
+def nights_of(library: Library, monkeypatch: pytest.MonkeyPatch, **settings: object) -> Nights:
+    """What a server does, but in this process."""
+    library.settings = replace(library.settings, **settings)  # type: ignore[arg-type]
+    nights = Nights(library.database, library.settings, library.clock)
+    monkeypatch.setattr(apart, "load_settings", lambda: library.settings)
+    monkeypatch.setattr(apart, "ROOM", 0)
+    monkeypatch.setattr(nights, "_ask", lambda *words: apart._answer(list(words)))
+    return nights
+
+
+def state(library: Library) -> nightly.LastBackup:
+    with library.database.reading() as db:
+        return nightly.last_backup(db)
+
+
+def test_a_server_makes_a_sound_backup_in_the_first_night_and_only_one_of_two_does(
+    both: Library, tmp_path: Path
+) -> None:
+    with both.database.writing() as db:
+        make.loan(db)
+    both.settings = replace(both.settings, backup_to=str(tmp_path / "disk"))
+    nights = [Nights(both.database, both.settings, both.clock) for _ in range(2)]
+    for one in nights:
+        one.do_what_is_due()
+    assert state(both).newest is None
+    both.clock.pass_time(hours=16)
+    for one in nights:
+        one.do_what_is_due()
+    last = state(both)
+    assert last.newest is not None
+    assert (last.newest.broken, last.newest.trouble, last.good_at) == ([], None, both.clock.now)
+    # Nobody has mounted the disk: said, tried again, and the one here counts.
+    assert last.sending_trouble is not None
+    assert "eingehängt" in last.sending_trouble
+    (tmp_path / "disk").mkdir()
+    both.clock.pass_time(hours=1)
+    nights[1].do_what_is_due()
+    assert os.listdir(tmp_path / "disk") == [last.newest.name]
+    assert (state(both).sent_at, state(both).sending_trouble) == (both.clock.now, None)
+    [file] = nightly.local_files(both.settings).values()
+    with opened(file) as backup:
+        assert backup.manifest.made_at == last.good_at
+    assert os.listdir(file.parent) == [file.name]
+
+
+def test_one_that_breaks_invariants_is_red_and_the_good_one_stays(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch, backup_keep=Keep(1, 0))
+    with library.database.writing() as db:
+        loan = make.loan(db)
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    good_at = state(library).good_at
+    assert good_at == NOON
+    with library.database.writing() as db:
+        db.execute(text("DELETE FROM borrower WHERE loan_id = :id"), {"id": loan.id})
+    library.clock.pass_time(days=3)
+    nights.do_what_is_due()
+    last = state(library)
+    assert last.newest is not None
+    assert last.newest.broken == ["Jede offene Ausleihe gehört zu einem Mitglied"]
+    assert last.good_at == good_at
+    assert last.is_too_old(library.clock())
+    assert len(nightly.local_files(library.settings)) == 2
+
+
+def test_without_room_none_is_begun_and_it_is_tried_again_in_an_hour(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch)
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    usage = shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000)
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _folder: usage)
+        nights.do_what_is_due()
+    last = state(library)
+    assert last.newest is None
+    assert last.trouble is not None
+    assert "MB frei" in last.trouble
+    library.clock.pass_time(minutes=59)
+    nights.do_what_is_due()
+    assert state(library).newest is None
+    library.clock.pass_time(minutes=1)
+    nights.do_what_is_due()
+    assert state(library).good_at == library.clock.now
+
+
+def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    nights = nights_of(library, monkeypatch)
+    folder = library.settings.backups
+    assert folder
+    (folder / ".zurueckgespielt-abc").mkdir(parents=True)
+    for name, age in ((".alt.zip.1.half", 2 * 86400), (".neu.zip.1.half", 60)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age,) * 2)
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    assert sorted(os.listdir(folder)) == [".neu.zip.1.half", name_at(NOON)]
+
+
+def test_switched_off_nothing_happens_and_nobody_is_alarmed(library: Library) -> None:
+    library.settings = replace(library.settings, backup_dir=None)
+    nights = Nights(library.database, library.settings, library.clock)
+    nights.start()
+    assert nights._thread is None
+    with library.database.reading() as db:
+        assert not nightly.is_alarming(db, library.settings, NOON + timedelta(days=400))
+
+
+# ---- Seen by people ----
+
+
+@pytest.fixture
+def _no_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Nights, "start", lambda _self: None)
+
+
+@pytest.mark.usefixtures("_no_background")
+def test_librarians_see_how_backups_go_and_only_admins_fetch_one(both: Library) -> None:
+    name = name_at(NOON)
+    folder = both.settings.backups
+    assert folder
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"zip")
+    good, bad = (
+        apart.Made(name, NOON, 3, 1.0),
+        apart.Made(name_at(NOON + timedelta(days=1)), NOON, 3, 1.0, ["So nicht"]),
+    )
+    with both.database.writing() as db:
+        people = {role: make.member(db, role=role) for role in ("member", "librarian", "admin")}
+        jobs.claim(db, nightly.JOB, NOON, timedelta())
+        done = nightly.Account([bad, good])
+        jobs.finish(db, nightly.JOB, NOON, NOON + timedelta(days=1), msgspec.json.encode(done).decode())
+    with both.client() as client:
+        client.sign_in(people["member"])
+        assert client.get(PAGE).status_code == 403
+        client.sign_in(people["librarian"])
+        seen = client.get(PAGE)
+        assert "So nicht" in text_of(seen.text)
+        assert "Prüfung nicht bestanden" in text_of(seen.text)
+        assert f"{PAGE}/{name}" not in seen.text
+        assert client.get(f"{PAGE}/{name}").status_code == 403
+        client.submit(f"{PAGE}/jetzt")
+        client.sign_in(people["admin"])
+        assert f"{PAGE}/{name}" in client.get(PAGE).text
+        assert client.get(f"{PAGE}/{name}").content == b"zip"
+        for none in (bad.name, "..%2Fsecret-key", "secret-key"):
+            assert client.get(f"{PAGE}/{none}").status_code == 404
+    with both.database.reading() as db:
+        job = jobs.find(db, nightly.JOB)
+        assert job is not None
+        assert job.next_at == NOON
+        assert nightly.account(db).backups == [bad, good]
+
+
+@pytest.mark.usefixtures("_no_background")
+def test_the_overview_says_when_there_is_no_good_backup_for_two_days(library: Library) -> None:
+    said = "Keine gute Sicherung"
+    with library.database.writing() as db:
+        admin = make.admin(db)
+        db.execute(update(LibraryRow).values(set_up_at=NOON - timedelta(days=1)))
+    with library.client() as client:
+        client.sign_in(admin)
+        assert said not in client.get("/verwaltung").text
+        with library.database.writing() as db:
+            db.execute(update(LibraryRow).values(set_up_at=NOON - timedelta(days=3)))
+        assert said in client.get("/verwaltung").text
+        done = nightly.Account([apart.Made(name_at(NOON), NOON, 3, 1.0)])
+        with library.database.writing() as db:
+            jobs.claim(db, nightly.JOB, NOON, timedelta())
+            jobs.finish(db, nightly.JOB, NOON, NOON, msgspec.json.encode(done).decode())
+        assert said not in client.get("/verwaltung").text

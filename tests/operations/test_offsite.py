@@ -1,0 +1,122 @@
+"""Backups in another place: they arrive whole, the old ones go, and trouble is said without the password."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bibliothek.operations import offsite
+from bibliothek.problems import Failed
+from bibliothek.settings import Keep, Settings
+from tests.operations import s3
+
+DAYS = [f"bibliothek-202611{day:02}T030000Z.zip" for day in range(1, 29)]
+# So large that S3 gets it in pieces.
+LARGE = 12_000_000
+
+
+@pytest.fixture
+def webdav(tmp_path: Path) -> Iterator[str]:
+    """The address of a real WebDAV server with one user, without its scheme."""
+    from cheroot.wsgi import Server
+    from wsgidav.wsgidav_app import WsgiDAVApp
+
+    root = tmp_path / "dav"
+    root.mkdir()
+    app = WsgiDAVApp(
+        {
+            "provider_mapping": {"/": str(root)},
+            "simple_dc": {"user_mapping": {"*": {"anna": {"password": "geh/eim"}}}},
+            "verbose": 0,
+            "logging": {"enable": False},
+        }
+    )
+    server = Server(("127.0.0.1", 0), app)
+    server.prepare()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{server.bind_addr[1]}"
+    server.stop()
+    thread.join()
+
+
+@pytest.fixture(params=["folder", "webdav", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """BIBLIOTHEK_BACKUP_TO of a place that is there."""
+    match request.param:
+        case "folder":
+            (tmp_path / "disk").mkdir()
+            yield str(tmp_path / "disk")
+        case "webdav":
+            yield f"webdav://anna:geh%2Feim@{request.getfixturevalue('webdav')}/sicherungen"
+        case _:
+            with s3.server() as server:
+                yield f"s3://{s3.KEY}:geheim@eimer/a/b?endpoint={server.address}&region=eu-central-1"
+
+
+def there(place: str) -> dict[str, int]:
+    with closing(offsite.open_place(place)) as opened:
+        return opened.sizes()
+
+
+def made(folder: Path, names: list[str], size: int = 1000) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(name.encode() * (size // len(name)))
+    return [folder / name for name in names]
+
+
+def test_backups_arrive_whole_once_and_the_old_ones_go(place: str, tmp_path: Path) -> None:
+    settings = Settings(backup_to=place, backup_keep=Keep(2, 1))
+    files = made(tmp_path / "backups", DAYS[:3], LARGE)
+    offsite.send(settings, files)
+    assert there(place) == {file.name: file.stat().st_size for file in files[1:]}
+    files += made(tmp_path / "backups", DAYS[14:16])
+    for _ in range(2):
+        offsite.send(settings, files)
+        assert set(there(place)) == {DAYS[14], DAYS[15]}
+
+
+def test_one_that_arrived_cut_short_is_brought_again(place: str, tmp_path: Path) -> None:
+    settings = Settings(backup_to=place)
+    [whole] = made(tmp_path / "backups", DAYS[:1])
+    [half] = made(tmp_path / "half", DAYS[:1], 500)
+    offsite.send(settings, [half])
+    offsite.send(settings, [whole])
+    assert there(place) == {whole.name: whole.stat().st_size}
+
+
+def test_a_wrong_password_is_said_but_not_repeated(webdav: str, tmp_path: Path) -> None:
+    files = made(tmp_path / "backups", DAYS[:1])
+    with s3.server() as server:
+        for address in (
+            f"webdav://anna:falsch123@{webdav}/",
+            f"s3://falsch123:falsch123@eimer?endpoint={server.address}",
+        ):
+            with pytest.raises(Failed, match="lässt uns nicht hinein") as raised:
+                offsite.send(Settings(backup_to=address), files)
+            assert "falsch123" not in str(raised.value) + repr(Settings(backup_to=address))
+
+
+@pytest.mark.parametrize(
+    "address", ["webdav://anna:x@127.0.0.1:{port}/", "s3://k:x@eimer?endpoint=http://127.0.0.1:{port}"]
+)
+def test_a_place_that_never_answers_is_given_up(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offsite, "STALLED_S", 0.05)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        settings = Settings(backup_to=address.format(port=deaf.getsockname()[1]))
+        with pytest.raises(Failed, match=r"antwortet nicht|nimmt die Sicherung nicht"):
+            offsite.send(settings, made(tmp_path / "backups", DAYS[:1]))
+
+
+def test_a_folder_that_is_not_mounted_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="eingehängt"):
+        offsite.send(Settings(backup_to=str(tmp_path / "usb")), made(tmp_path / "backups", DAYS[:1]))
+    assert not (tmp_path / "usb").exists()
