@@ -51,6 +51,9 @@ class Settings:
     googlebooks_key: str | None = field(default=None, repr=False)
     contact: str | None = None
     secret_key: bytes | None = field(default=None, repr=False)
+    log: str = "text"
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -225,6 +228,12 @@ def _language(name: str, value: str) -> str:
     return value
 
 
+def _log(name: str, value: str) -> str:
+    if value not in ("text", "json"):
+        raise _bad(name, value, "text oder json")
+    return value
+
+
 def _split(name: str, value: str) -> SplitResult:
     try:
         parts = urlsplit(value)
@@ -318,4 +327,6 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     "covers_url": _source_url,
     "googlebooks_url": _source_url,
     "secret_key": _key,
+    "log": _log,
+    "metrics_port": _port,
 }

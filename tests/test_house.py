@@ -33,6 +33,7 @@ GROUND = {
     "letters",
     "tokens",
     "i18n",
+    "log",
     "settings",
     "mail",
     "__init__",

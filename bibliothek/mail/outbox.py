@@ -10,6 +10,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -100,7 +101,8 @@ def send_soon(
 
     Whoever wants to say how it went waits for the result with a timeout. Arguments as of `deliver`.
     """
-    future = _SENDERS.submit(deliver, database, settings, clock, wanted, only_ids)
+    # In a copy of what is around here: what is logged carries the id of the request.
+    future = _SENDERS.submit(copy_context().run, deliver, database, settings, clock, wanted, only_ids)
     future.add_done_callback(_log_error)
     return future
 
