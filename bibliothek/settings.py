@@ -88,11 +88,8 @@ def load_settings(
     `port` wins over what they say. Without an address for QR codes and mails, they lead to that port of this machine.
     Raises BadSetting with a plain sentence at the first value that cannot be used.
     """
-    beneath, above = _dotenv((folder or Path.cwd()) / ".env"), os.environ if environ is None else environ
-    # An empty variable of the environment takes back what `.env` says.
-    given = {name: value for name, value in {**_given(beneath), **_given(above)}.items() if value}
-    known = set(Settings.__dataclass_fields__)
-    for name in sorted(given.keys() - known):
+    given = _all_given(environ, folder)
+    for name in _unknown(given):
         # A typing error would otherwise stay unseen; refusing to start for a left-over variable would be too much.
         log.warning(
             "%s%s kennt Bibliothek nicht. Stimmt die Schreibweise? Siehe docs/operator.md.", PREFIX, name.upper()
@@ -104,6 +101,21 @@ def load_settings(
         read["port"] = port
     read.setdefault("base_url", "http://localhost:{}".format(read.get("port", Settings.port)))
     return Settings(**read)
+
+
+def unknown_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> list[str]:
+    """Variables that look like settings and are none, as they are written. Arguments as of `load_settings`."""
+    return [PREFIX + name.upper() for name in _unknown(_all_given(environ, folder))]
+
+
+def _all_given(environ: Mapping[str, str] | None, folder: Path | None) -> dict[str, str | Path]:
+    beneath, above = _dotenv((folder or Path.cwd()) / ".env"), os.environ if environ is None else environ
+    # An empty variable of the environment takes back what `.env` says.
+    return {name: value for name, value in {**_given(beneath), **_given(above)}.items() if value}
+
+
+def _unknown(given: Mapping[str, str | Path]) -> list[str]:
+    return sorted(given.keys() - set(Settings.__dataclass_fields__))
 
 
 def ensure_secret_key(settings: Settings) -> bytes:
