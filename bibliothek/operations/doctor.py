@@ -127,11 +127,13 @@ def _versions() -> Finding:
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
-    about, known = "Einstellungen", [PREFIX + name.upper() for name in Settings.__dataclass_fields__]
+    about, known = "Einstellungen", [name.upper() for name in Settings.__dataclass_fields__]
     misspelt = unknown_settings()
     for name in misspelt:
-        close = get_close_matches(name, known, 1)
-        mend = f"Gemeint ist wohl {close[0]}." if close else "Streiche sie; welche es gibt, sagt docs/operator.md."
+        close = get_close_matches(name.removeprefix(PREFIX), known, 1)
+        mend = (
+            f"Gemeint ist wohl {PREFIX}{close[0]}." if close else "Streiche sie; welche es gibt, sagt docs/operator.md."
+        )
         yield Finding(about, "Achtung", f"{name} gibt es nicht und bewirkt nichts.", mend)
     wrong = list(_addresses(settings))
     yield from wrong
