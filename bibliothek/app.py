@@ -180,7 +180,19 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
         imports.stop,
         *([kit.database.close] if database is None else []),
     ]
+    if settings.metrics_port:
+        _tell_figures(app, kit)
     return app
+
+
+def _tell_figures(app: Litestar, kit: Kit) -> None:
+    # Imported here: most libraries do without, and start sooner.
+    from bibliothek.operations.metrics import Metrics
+
+    metrics = Metrics(kit.database, kit.settings, kit.clock)
+    app.asgi_handler = metrics.counting(app.asgi_handler)
+    app.on_startup.append(metrics.start)
+    app.on_shutdown.insert(0, metrics.stop)
 
 
 def _with_date(

@@ -35,6 +35,7 @@ GROUND = {
     "i18n",
     "log",
     "settings",
+    "tally",
     "mail",
     "__init__",
 }

@@ -19,6 +19,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Update, case, delete, exists, false, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
+from bibliothek import tally
 from bibliothek.clock import is_behind
 from bibliothek.db import Base, Database, Instant
 from bibliothek.i18n import _, use_language
@@ -156,6 +157,7 @@ class _Round:
                         self._send_one(line, waiting.popleft())
             except Unreachable as error:
                 log.warning("mail waits: %s", error)
+                tally.count("mail", "unreachable")
                 self.count["later"] += _postpone(self.database, waiting, "pending", self.clock(), str(error))
                 break
         return Delivered(**self.count)
@@ -169,6 +171,7 @@ class _Round:
             return
         result = self._hand_over(line, mail)
         log.info("mail %d (%s): %s", mail.id, mail.kind, result.outcome.value)
+        tally.count("mail", result.outcome.value)
         self.count[result.outcome.value] += _note(self.database, mail.id, result, self.clock())
 
     def _hand_over(self, line: Line, mail: Mail) -> Result:
