@@ -58,7 +58,10 @@ class Metrics:
         self._seconds = Histogram(
             "bibliothek_request_duration_seconds", "Until all was sent", ("route",), buckets=BUCKETS, registry=registry
         )
-        self._under_way = Gauge("bibliothek_requests_under_way", "Requests being answered", registry=registry)
+        # Only the event loop counts these.
+        self._under_way = 0
+        under_way = Gauge("bibliothek_requests_under_way", "Requests being answered", registry=registry)
+        under_way.set_function(lambda: self._under_way)
         # To look a child up by its labels takes as long as all the rest.
         self._request, self._second = cache(self._requests.labels), cache(self._seconds.labels)
 
@@ -75,11 +78,11 @@ class Metrics:
                 await send(message)
 
             began = time.perf_counter()
-            self._under_way.inc()
+            self._under_way += 1
             try:
                 await app(scope, receive, noting)
             finally:
-                self._under_way.dec()
+                self._under_way -= 1
                 # Known only once it was routed; what is nowhere has none.
                 route = scope.get("path_template") or "none"
                 self._request(route, f"{status // 100}xx").inc()
