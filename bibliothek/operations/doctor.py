@@ -72,10 +72,10 @@ def examine(now: datetime) -> list[Finding]:
     found = [_versions()]
     try:
         settings = load_settings()
-    except BadSetting as error:
+    except (BadSetting, OSError) as error:
         mend = "Ändere diese Einstellung. Was danach käme, lässt sich erst dann prüfen."
         return [*found, Finding("Einstellungen", "kaputt", _without_secrets(str(error), None), mend)]
-    found += [*_settings(settings), *_files(settings), *_disk(settings), *_clock(now)]
+    found += [*_settings(settings), *_reachable_files(settings), *_disk(settings), *_clock(now)]
     found += [*_database(settings, now), *_outside(settings, now)]
     return [
         msgspec.structs.replace(
@@ -169,6 +169,14 @@ def _addresses(settings: Settings) -> Iterator[Finding]:
 # ---- Files and disk ----
 
 
+def _reachable_files(settings: Settings) -> Sequence[Finding]:
+    try:
+        return list(_files(settings))
+    except PermissionError as error:
+        mend = "Rufe „bibliothek doctor“ mit dem Konto auf, unter dem der Server läuft: „sudo -u NAME …“."
+        return [Finding("Datenordner", "kaputt", f"{error.filename} lässt sich mit diesem Konto nicht öffnen.", mend)]
+
+
 def _files(settings: Settings) -> Iterator[Finding]:
     about, folder = "Datenordner", settings.data.resolve()
     if not folder.exists():
@@ -240,7 +248,8 @@ def _key(settings: Settings) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     about, folder = "Platte", settings.data.resolve()
-    folder = next(place for place in (folder, *folder.parents) if place.exists())
+    # Unlike Path.exists, this says no where it may not look.
+    folder = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     free, files = shutil.disk_usage(folder).free, os.statvfs(folder)
     mend = "Lösche, was auf dieser Platte nicht gebraucht wird, oder zieh mit dem Datenordner auf eine größere um."
     room = f"frei sind {free / 1e9:.1f} GB".replace(".", ",")
@@ -286,9 +295,9 @@ def _is_synchronised() -> bool | None:
 
 def _database(settings: Settings, now: datetime) -> Sequence[Finding]:
     about = "Datenbank"
-    if settings.sqlite_file and not settings.sqlite_file.is_file():
-        return [Finding(about, "Achtung", "Es gibt noch keine Bibliothek.", "„bibliothek serve“ legt sie an.")]
     try:
+        if settings.sqlite_file and not settings.sqlite_file.is_file():
+            return [Finding(about, "Achtung", "Es gibt noch keine Bibliothek.", "„bibliothek serve“ legt sie an.")]
         with closing(open_database(_soon(settings.database_url), settings.sqlite_file, 1)) as database:
             with database.reading() as db:
                 revision = current(db.connection())
@@ -299,7 +308,7 @@ def _database(settings: Settings, now: datetime) -> Sequence[Finding]:
                 return [*found, *_work(db, settings, now)]
     except (DBAPIError, TimeoutError, OSError, RuntimeError) as error:
         words = " ".join(str(getattr(error, "orig", error)).split())
-        return [Finding(about, "kaputt", f"Sie ist nicht zu benutzen: {words}", _mend_database(settings))]
+        return [Finding(about, "kaputt", f"Sie ist nicht zu benutzen: {words}", _mend_database(settings, error))]
 
 
 def _soon(url: str | None) -> str | None:
@@ -307,7 +316,9 @@ def _soon(url: str | None) -> str | None:
     return url and url + ("&" if "?" in url else "?") + f"connect_timeout={CONNECT_S}"
 
 
-def _mend_database(settings: Settings) -> str:
+def _mend_database(settings: Settings, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "Siehe Datenordner."
     if settings.database_url:
         return "Läuft PostgreSQL, und stimmt BIBLIOTHEK_DATABASE_URL? „sudo systemctl status postgresql“ sagt mehr."
     return f"Halte den Server an und spiele eine Sicherung zurück; hebe {settings.sqlite_file} bis dahin auf."

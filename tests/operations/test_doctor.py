@@ -217,6 +217,33 @@ def test_a_file_that_the_server_may_not_write_is_broken(library: Library, empty:
 
 
 @contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """With an account that may not look into the folder."""
+    if os.geteuid() == 0:
+        folder.chmod(0o700)
+        os.seteuid(65534)
+    else:
+        folder.chmod(0)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+        folder.chmod(0o700)
+
+
+def test_with_the_wrong_account_it_says_so_and_all_that_it_can_see(
+    library: Library, empty: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    with as_nobody(library.settings.data):
+        report = empty(DATA=str(library.settings.data))
+    assert report.level("Datenordner", "lässt sich mit diesem Konto nicht öffnen") == "kaputt"
+    assert report.level("Datenbank", "nicht zu benutzen") == "kaputt"
+    assert [level for level, _says in report.of("Platte")] == ["gut"]
+    assert report.of("Mailserver")
+
+
+@contextmanager
 def small_disk(folder: Path, options: str) -> Iterator[Path]:
     folder.mkdir(mode=0o700)
     mount = ["mount", "-t", "tmpfs", "-o", f"mode=700,{options}", "tmpfs", str(folder)]
