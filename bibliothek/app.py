@@ -47,6 +47,7 @@ from bibliothek.lending import notices as lending_notices
 from bibliothek.lending import pages as lending_pages
 from bibliothek.library import pages as library_pages
 from bibliothek.library.models import Library
+from bibliothek.log import request_id
 from bibliothek.lookup import api as lookup_api
 from bibliothek.lookup.covers import CoverRounds
 from bibliothek.mail.rounds import Rounds
@@ -70,6 +71,7 @@ from bibliothek.web import once
 from bibliothek.web.description import AlwaysThere
 from bibliothek.web.errors import HANDLERS, on_odd_file_name
 from bibliothek.web.origin import check_origin
+from bibliothek.web.request_id import with_request_id
 from bibliothek.web.sign_in import NOBODY, Asker, Audience
 from bibliothek.web.templates import Templates, folder
 from bibliothek.web.visit import HasName, Kit
@@ -149,6 +151,8 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
     imports = Runs(kit.database, settings, clock)
     nights = Nights(kit.database, settings, clock)
     app.state = State({"kit": kit})
+    # Around everything, so that what is not found has one, too; a middleware would only be around what is.
+    app.asgi_handler = with_request_id(app.asgi_handler, settings)
     app.on_startup = [rounds.start, looking.start, cover_rounds.start, imports.start, nights.start]
     app.on_shutdown = [
         rounds.stop,
@@ -158,7 +162,19 @@ def join(app: Litestar, settings: Settings, database: Database | None, clock: Ca
         nights.stop,
         *([kit.database.close] if database is None else []),
     ]
+    if settings.metrics_port:
+        _tell_figures(app, kit)
     return app
+
+
+def _tell_figures(app: Litestar, kit: Kit) -> None:
+    # Imported here: most libraries do without, and start sooner.
+    from bibliothek.operations.metrics import Metrics
+
+    metrics = Metrics(kit.database, kit.settings, kit.clock)
+    app.asgi_handler = metrics.counting(app.asgi_handler)
+    app.on_startup.append(metrics.start)
+    app.on_shutdown.insert(0, metrics.stop)
 
 
 class NoPages(Router):
@@ -246,7 +262,7 @@ async def add_headers(message: Message, _scope: Scope) -> None:
     """Security headers on every answer, errors and static files included."""
     if message["type"] == "http.response.start":
         # No handler sets any of them, so none has to be looked for and replaced first.
-        message["headers"] = [*message["headers"], *_RAW_HEADERS]
+        message["headers"] = [*message["headers"], *_RAW_HEADERS, (b"x-request-id", request_id.get().encode())]
 
 
 def who_asks(db: Session, session: str | None, device: str | None, now: datetime) -> Asker:

@@ -524,3 +524,52 @@ def verify() -> int:
         raise Failed(f"{broken} von {len(findings)} Prüfungen sind nicht erfüllt.")
     click.echo(f"Alles in Ordnung: {len(findings)} Prüfungen.")
     return 0
+
+
+# ---- doctor ----
+
+
+@cli.command(help="Nachsehen, was dieser Installation fehlt, und sagen, was hilft. Geht auch ohne Bibliothek.")
+@click.option("--json", "as_json", is_flag=True, help="Für Programme: eine Liste in JSON.")
+@click.option(
+    "--trust-clock",
+    is_flag=True,
+    help="Die Uhr dieses Rechners geht richtig, was die Bibliothek erlebt hat, war falsch.",
+)
+def doctor(as_json: bool, trust_clock: bool) -> int:
+    """Print a line for each finding, with the mend below; exit code 1 when something is broken."""
+    import logging
+
+    import msgspec
+
+    from bibliothek.clock import utc_now
+    from bibliothek.operations.doctor import examine
+
+    if trust_clock:
+        _trust_clock()
+        return 0
+    # Misspelt settings are among what is found.
+    logging.getLogger("bibliothek").addHandler(logging.NullHandler())
+    findings = examine(utc_now())
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(findings)))
+    for finding in () if as_json else findings:
+        click.echo(f"{finding.level:<7}  {finding.about}: {finding.says}")
+        if finding.mend:
+            click.echo(f"         → {finding.mend}")
+    return int(any(finding.level == "kaputt" for finding in findings))
+
+
+def _trust_clock() -> None:
+    with opened_library() as library:
+        from bibliothek.clock import utc_now
+        from bibliothek.operations.doctor import trust_clock
+        from bibliothek.serving import nobody_serves
+
+        # A running server knows by itself what it has seen.
+        with nobody_serves(library.settings, library.database):
+            is_set_back = trust_clock(library.database, utc_now())
+        if is_set_back:
+            click.echo("Von jetzt an gilt die Uhr dieses Rechners.")
+        else:
+            click.echo("Nichts zu tun: Die Bibliothek hat keinen späteren Augenblick erlebt.")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any, ClassVar
 
 from sqlalchemy import DateTime, Engine, Index, MetaData, create_engine, event, text
@@ -111,6 +112,8 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._one_writer = threading.Lock()
+        # For whoever watches: transactions that wrote, and how long they waited for their turn on SQLite, in seconds.
+        self.writes, self.waited_s = 0, 0.0
         self._here = threading.local()
 
     @property
@@ -141,16 +144,25 @@ class Database:
             return
         if not self.is_sqlite:
             with Session(self._writer, expire_on_commit=False) as db, db.begin():
+                self.writes += 1
                 yield db
             return
-        with self._one_writer, Session(self._writer, expire_on_commit=False) as db, db.begin():
+        with self._turn(), Session(self._writer, expire_on_commit=False) as db, db.begin():
             yield db
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        asked = perf_counter()
+        with self._one_writer:
+            self.writes += 1
+            self.waited_s += perf_counter() - asked
+            yield
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """All that this thread writes meanwhile becomes one transaction (on SQLite): committed at the end, and none of it
         when anything is raised."""
-        with self._one_writer, self._writer.connect() as connection, connection.begin():
+        with self._turn(), self._writer.connect() as connection, connection.begin():
             self._here.shared = connection
             try:
                 yield
@@ -177,6 +189,11 @@ class Database:
         """Whether the disk with SQLite's file has room for some more transactions; PostgreSQL looks after its own."""
         file = self._writer.url.database
         return not self.is_sqlite or file is None or shutil.disk_usage(Path(file).parent).free >= LEAST_ROOM
+
+    def connections(self) -> tuple[int, int]:
+        """How many of this process are in use, and how many there may be, but for a few more in a rush on PostgreSQL."""
+        pools = {engine.pool for engine in (self._reader, self._writer) if isinstance(engine.pool, QueuePool)}
+        return sum(pool.checkedout() for pool in pools), sum(pool.size() for pool in pools)
 
     def close(self) -> None:
         self._reader.dispose()

@@ -46,7 +46,7 @@ def serve(settings: Settings, database: Database, listener: socket.socket, host:
     from bibliothek.clock import clock_of
     from bibliothek.db import THREADS
 
-    log.configure()
+    log.configure(settings.log)
     # As many threads as the pool has connections: more would only wait for one another.
     set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
     app = create_app(settings, database, clock_of(database))

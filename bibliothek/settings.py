@@ -69,6 +69,9 @@ class Settings:
     backup_at: time = time(3)
     backup_keep: Keep = field(default=Keep(7, 4))
     backup_to: str | None = field(default=None, repr=False)
+    log: str = "text"
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -108,11 +111,8 @@ def load_settings(
     `port` wins over what they say. Without an address for QR codes and mails, they lead to that port of this machine.
     Raises BadSetting with a plain sentence at the first value that cannot be used.
     """
-    beneath, above = _dotenv((folder or Path.cwd()) / ".env"), os.environ if environ is None else environ
-    # An empty variable of the environment takes back what `.env` says.
-    given = {name: value for name, value in {**_given(beneath), **_given(above)}.items() if value}
-    known = set(Settings.__dataclass_fields__)
-    for name in sorted(given.keys() - known):
+    given = _all_given(environ, folder)
+    for name in _unknown(given):
         # A typing error would otherwise stay unseen; refusing to start for a left-over variable would be too much.
         log.warning(
             "%s%s kennt Bibliothek nicht. Stimmt die Schreibweise? Siehe docs/operator.md.", PREFIX, name.upper()
@@ -124,6 +124,21 @@ def load_settings(
         read["port"] = port
     read.setdefault("base_url", "http://localhost:{}".format(read.get("port", Settings.port)))
     return Settings(**read)
+
+
+def unknown_settings(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> list[str]:
+    """Variables that look like settings and are none, as they are written. Arguments as of `load_settings`."""
+    return [PREFIX + name.upper() for name in _unknown(_all_given(environ, folder))]
+
+
+def _all_given(environ: Mapping[str, str] | None, folder: Path | None) -> dict[str, str | Path]:
+    beneath, above = _dotenv((folder or Path.cwd()) / ".env"), os.environ if environ is None else environ
+    # An empty variable of the environment takes back what `.env` says.
+    return {name: value for name, value in {**_given(beneath), **_given(above)}.items() if value}
+
+
+def _unknown(given: Mapping[str, str | Path]) -> list[str]:
+    return sorted(given.keys() - set(Settings.__dataclass_fields__))
 
 
 def ensure_secret_key(settings: Settings) -> bytes:
@@ -245,6 +260,12 @@ def _zone(name: str, value: str) -> ZoneInfo:
 def _language(name: str, value: str) -> str:
     if value not in ("de", "en"):
         raise _bad(name, value, "de oder en")
+    return value
+
+
+def _log(name: str, value: str) -> str:
+    if value not in ("text", "json"):
+        raise _bad(name, value, "text oder json")
     return value
 
 
@@ -374,4 +395,6 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     "backup_at": _time,
     "backup_keep": _keep,
     "backup_to": _backup_to,
+    "log": _log,
+    "metrics_port": _port,
 }

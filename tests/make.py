@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
+import msgspec
 from sqlalchemy.orm import Session
 
+from bibliothek import jobs
 from bibliothek.catalogue import actions as catalogue
 from bibliothek.catalogue.fields import Part, Person, TitleFields
 from bibliothek.catalogue.models import Title
@@ -16,6 +18,8 @@ from bibliothek.lending import actions as lending
 from bibliothek.lending.actions import OpenLoan
 from bibliothek.members import actions as members
 from bibliothek.members.models import Member
+from bibliothek.operations import nightly
+from bibliothek.operations.apart import Made
 
 NOW = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 23)
@@ -69,3 +73,10 @@ def loan(
 def db_title(db: Session, title_id: int) -> Title:
     """The title with this number, for one more copy of it."""
     return db.get_one(Title, title_id)
+
+
+def backup(db: Session, at: datetime, trouble: str | None = None) -> None:
+    """The server made a backup at this moment, which is not sound where there was `trouble` with its rehearsal."""
+    made = Made(name="made.zip", made_at=at, size=1, seconds=1, trouble=trouble)
+    jobs.claim(db, nightly.JOB, at, timedelta())
+    jobs.finish(db, nightly.JOB, at, at, msgspec.json.encode(nightly.Account([made])).decode())

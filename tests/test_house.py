@@ -34,7 +34,9 @@ GROUND = {
     "letters",
     "tokens",
     "i18n",
+    "log",
     "settings",
+    "tally",
     "mail",
     "__init__",
 }

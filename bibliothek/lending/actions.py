@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from bibliothek import tally
 from bibliothek.catalogue.models import TitleMaterial
 from bibliothek.copies.actions import write_down
 from bibliothek.copies.models import Copy
@@ -243,6 +244,7 @@ def _lend(db: Session, desk: Row[*tuple[Any, ...]], member_id: int, now: datetim
     notes = rules.notes(desk.state, desk.is_reference, too_many, queue.passes_over)
     for note in notes:
         flags.put_up(db, note, desk.copy_id, now)
+    tally.count("lending", "loan")
     return Lent(OpenLoan(loan_id, desk.copy_id, due_on), False, notes, queue.fulfilled)
 
 
@@ -333,6 +335,7 @@ def give_back(
     if loan_id not in (None, desk.loan_id):
         return GivenBack(None, True, None, desk.state)
     _close(db, desk, now, undo_within)
+    tally.count("lending", "return")
     _see(db, desk, now)
     state = _state_now(desk)
     goes_on = desk.is_waited_for and state in LENDABLE and not desk.is_reference
@@ -406,6 +409,7 @@ def renew(db: Session, loan_id: int, now: datetime, today: date, member_id: int 
     moved = {"kind": "renewal", "at": now, "due_before": desk.due_on, "due_on": until}
     db.execute(insert(Renewal).values(loan_id=loan_id, **moved))
     db.execute(update(Loan).where(Loan.id == loan_id).values(due_on=until))
+    tally.count("lending", "renewal")
     return Renewed(loan_id, until, policy.renewals - times - 1)
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from threading import BoundedSemaphore, Thread
@@ -210,7 +211,7 @@ def _in_background(work: Callable[[], SourceAnswer]) -> Future[SourceAnswer]:
     """Run it in a thread of its own: a pool would let one more slow source wait behind others, and the end of the server
     behind all of them."""
     future: Future[SourceAnswer] = Future()
-    Thread(target=_run, args=(future, work), name="lookup", daemon=True).start()
+    Thread(target=copy_context().run, args=(_run, future, work), name="lookup", daemon=True).start()
     return future
 
 

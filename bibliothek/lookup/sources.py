@@ -8,6 +8,7 @@ from time import monotonic
 
 import msgspec
 
+from bibliothek import tally
 from bibliothek.lookup.fetch import Answer, Trouble, fetch
 from bibliothek.lookup.isbd import is_placeholder
 from bibliothek.lookup.politeness import Politeness
@@ -87,6 +88,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
             return breaker.fail(trouble, retry_after, now, now + timedelta(seconds=monotonic() - began))
 
         answer = self.asking(msgspec.structs.replace(self, slow=lambda: fail("unavailable")), isbn13, now, deadline)
+        tally.count("lookup", self.name, answer.outcome)
         if answer.outcome == "found" or answer.outcome == "not_found":
             breaker.succeed()
         elif answer.asked:

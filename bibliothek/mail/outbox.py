@@ -10,6 +10,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import parseaddr
@@ -18,6 +19,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Update, case, delete, exists, false, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
+from bibliothek import tally
 from bibliothek.clock import is_behind
 from bibliothek.db import Base, Database, Instant
 from bibliothek.i18n import _, use_language
@@ -100,7 +102,8 @@ def send_soon(
 
     Whoever wants to say how it went waits for the result with a timeout. Arguments as of `deliver`.
     """
-    future = _SENDERS.submit(deliver, database, settings, clock, wanted, only_ids)
+    # In a copy of what is around here: what is logged carries the id of the request.
+    future = _SENDERS.submit(copy_context().run, deliver, database, settings, clock, wanted, only_ids)
     future.add_done_callback(_log_error)
     return future
 
@@ -154,6 +157,7 @@ class _Round:
                         self._send_one(line, waiting.popleft())
             except Unreachable as error:
                 log.warning("mail waits: %s", error)
+                tally.count("mail", "unreachable")
                 self.count["later"] += _postpone(self.database, waiting, "pending", self.clock(), str(error))
                 break
         return Delivered(**self.count)
@@ -167,6 +171,7 @@ class _Round:
             return
         result = self._hand_over(line, mail)
         log.info("mail %d (%s): %s", mail.id, mail.kind, result.outcome.value)
+        tally.count("mail", result.outcome.value)
         self.count[result.outcome.value] += _note(self.database, mail.id, result, self.clock())
 
     def _hand_over(self, line: Line, mail: Mail) -> Result:

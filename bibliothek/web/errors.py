@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bibliothek.i18n import _
+from bibliothek.log import request_id
 from bibliothek.problems import Problem
 from bibliothek.web.field_errors import field_errors
 from bibliothek.web.origin import is_api
@@ -23,6 +24,7 @@ from bibliothek.web.visit import Kit, Visit
 
 AnyRequest = Request[Any, Any, Any]
 log = logging.getLogger("bibliothek")
+LONGEST_REFERENCE = 12
 
 
 class Unavailable(Problem):
@@ -121,9 +123,17 @@ def on_odd_file_name(request: AnyRequest, error: Exception) -> Response[Any]:
 
 def on_bug(request: AnyRequest, error: Exception) -> Response[Any]:
     speak(request, request.app.state.kit)
-    reference = secrets.token_hex(4)
-    log.error("bug %s at %s %s", reference, request.method, request.scope["path"], exc_info=error)
+    reference = _reference()
+    # Never the address itself: it may have the code of a card in it, or the number of a member.
+    where = request.scope.get("path_template", "")
+    log.error("bug %s at %s %s", reference, request.method, where, exc_info=error)
     return answer(request, Broken(reference))
+
+
+def _reference() -> str:
+    """The request's id, unless it is a proxy's long one, which nobody would write down; the log has both in one line."""
+    asked = request_id.get()
+    return asked if 0 < len(asked) <= LONGEST_REFERENCE else secrets.token_hex(4)
 
 
 def answer(request: AnyRequest, problem: Problem, headers: dict[str, str] | None = None) -> Response[Any]:

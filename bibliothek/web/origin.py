@@ -60,10 +60,13 @@ def is_host(host: str) -> bool:
 
 def behind_proxy(request: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> bool:
     """Whether the request came through the one proxy whose word is believed."""
-    if not settings.trusted_proxy or not request.client:
-        return False
+    return request.client is not None and is_trusted(request.client.host, settings)
+
+
+def is_trusted(address: str, settings: Settings) -> bool:
+    """Whether somebody at this address is the proxy whose word is believed."""
     # Where a socket listens for IPv6, IPv4 comes as ::ffff:127.0.0.1.
-    return request.client.host.removeprefix("::ffff:") == settings.trusted_proxy
+    return settings.trusted_proxy is not None and address.removeprefix("::ffff:") == settings.trusted_proxy
 
 
 def own_origin(request: ASGIConnection[Any, Any, Any, Any], settings: Settings) -> str:
