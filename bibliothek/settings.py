@@ -338,7 +338,9 @@ def _keep(name: str, value: str) -> Keep:
 
 def _backup_to(name: str, value: str) -> str:
     parts = _secret_url(value, ("", "webdav", "webdavs", "s3"))
-    if not parts or (parts.scheme and not parts.hostname) or not (parts.scheme or value.startswith(("/", "~"))):
+    is_folder = parts is not None and not parts.scheme and value.startswith(("/", "~"))
+    is_address = parts is not None and parts.scheme and parts.hostname and not parts.fragment
+    if not is_folder and not is_address:
         raise BadSetting(
             f"{PREFIX}{name.upper()} ist nicht lesbar. Gebraucht wird ein Ordner (/mnt/platte/bibliothek), "
             "webdavs://name:passwort@host/pfad oder s3://schlüssel:geheimnis@eimer/pfad?endpoint=https://…&region=…, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def test_without_variables_the_defaults_hold(tmp_path: Path) -> None:
     assert settings.sqlite_file == Path("data/bibliothek.sqlite")
     assert settings.base_is_loopback
     assert not settings.mail_is_possible
+
+
+def test_backups_go_where_and_when_the_operator_says(tmp_path: Path) -> None:
+    assert load(tmp_path, DATA="/srv/x").backups == Path("/srv/x/backups")
+    assert load(tmp_path, BACKUP_DIR="b").backups == Path.cwd() / "b"
+    assert load(tmp_path, BACKUP_DIR="off").backups is None
+    said = load(tmp_path, BACKUP_AT="4:30", BACKUP_KEEP="14, 0", BACKUP_TO="s3://name:geheim@eimer/x?region=eu")
+    assert (said.backup_at, said.backup_keep) == (time(4, 30), (14, 0))
+    assert "geheim" not in repr(said)
 
 
 def test_an_env_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
@@ -63,6 +73,14 @@ def test_a_source_can_be_switched_off(tmp_path: Path) -> None:
         ("MAIL_FROM", "Bücherei am Hof", "eine E-Mail-Adresse wie"),
         ("SECRET_KEY_FILE", "/gibt/es/nicht", "lässt sich nicht lesen"),
         ("DATA", "~gibt-es-nicht/x", "das Heimatverzeichnis"),
+        ("BACKUP_DIR", "~gibt-es-nicht/x", "das Heimatverzeichnis"),
+        ("BACKUP_AT", "drei", "eine Uhrzeit wie 03:00"),
+        ("BACKUP_AT", "25:00", "eine Uhrzeit wie 03:00"),
+        ("BACKUP_KEEP", "7", "zwei Zahlen wie 7,4"),
+        ("BACKUP_KEEP", "7,-1", "zwei Zahlen wie 7,4"),
+        ("BACKUP_TO", "ftp://name:geheim@x/y", "ein Ordner"),
+        ("BACKUP_TO", "webdav://name:1#geheim@x/y", "%23 für #"),
+        ("BACKUP_TO", "sicherungen", "ein Ordner"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(tmp_path: Path, name: str, value: str, said: str) -> None:

@@ -279,8 +279,10 @@ def _environment(settings: Settings) -> dict[str, str]:
         "BACKUP_DIR": str(settings.backups.absolute()) if settings.backups else "off",
         "BACKUP_KEEP": f"{keep.days},{keep.weeks}",
         "BACKUP_TO": settings.backup_to or "",
-        # They would count instead of what is said here.
-        "DATABASE_URL_FILE": "",
-        "BACKUP_TO_FILE": "",
     }
-    return {PREFIX + name: value for name, value in said.items()}
+    # A file that the surroundings name for the same would be one too many.
+    return {
+        PREFIX + name + ending: value
+        for name, said_here in said.items()
+        for ending, value in (("", said_here), ("_FILE", ""))
+    }
