@@ -24,7 +24,9 @@ RUN python -m compileall -q -b /opt/bibliothek/lib \
     && find /opt/bibliothek/lib -name '*.py' -delete \
     && find /opt/bibliothek/lib -name '*.cpython-*.so' -exec strip --strip-unneeded {} +
 COPY . .
-RUN uv pip install --python=/opt/bibliothek --no-deps .
+RUN uv export --quiet --frozen --only-group=dev --no-emit-project --output-file=/tmp/locked.txt \
+    && uv build --wheel --build-constraints=/tmp/locked.txt --require-hashes --out-dir=/tmp/wheel \
+    && uv pip install --python=/opt/bibliothek --no-deps /tmp/wheel/*.whl
 # No image without a first loan. What it compiles, of Python itself and of the pages, is kept: later nothing can be written there.
 RUN PYTHONDONTWRITEBYTECODE='' PYTHONPYCACHEPREFIX=/opt/bibliothek/compiled BIBLIOTHEK_DATA=/tmp/probe \
         python scripts/first_loan.py /opt/bibliothek/bin/bibliothek serve \
