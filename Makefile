@@ -14,9 +14,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Never fetch an interpreter; use the one that is here.
 export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT = $(VENV)
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run demo setup test check format bench torture mutation clean
+.PHONY: run demo setup install uninstall test check format bench torture mutation clean
 
 run: $(VENV)/.can-run  ## set up, migrate, serve
 	$(BIN)/bibliothek serve $(ADDRESS)
@@ -27,6 +28,24 @@ demo: $(VENV)/.can-run  ## the same, with a library full of books in demo-data/
 
 setup: $(VENV)/.can-test  ## only set up: everything that running and testing need
 
+install: VENV := /opt/bibliothek
+install: BIN := /opt/bibliothek/bin
+install:  ## as a service of this machine, or a newer version of it; then: systemctl restart bibliothek
+	@test "$$(id -u)" = 0 || { echo "Gebraucht werden Systemrechte: sudo make install"; exit 1; }
+	$(call install,--no-dev --no-editable --compile-bytecode --reinstall-package bibliothek,.)
+	getent passwd bibliothek >/dev/null || \
+		useradd --system --user-group --home-dir /var/lib/bibliothek --shell /usr/sbin/nologin bibliothek
+	install -d -m 0750 -g bibliothek /etc/bibliothek
+	test -e /etc/bibliothek/.env || install -m 0640 -g bibliothek deploy/bibliothek.env /etc/bibliothek/.env
+	install -m 0755 deploy/bibliothek.sh /usr/local/bin/bibliothek
+	install -m 0644 deploy/bibliothek.service /etc/systemd/system/bibliothek.service
+	test ! -d /run/systemd/system || systemctl daemon-reload
+
+uninstall:  ## the program and the service go, data and settings stay
+	test ! -d /run/systemd/system || ! systemctl cat bibliothek >/dev/null 2>&1 || systemctl disable --now bibliothek
+	rm -rf /opt/bibliothek /usr/local/bin/bibliothek /etc/systemd/system/bibliothek.service
+	@echo "Daten und Einstellungen bleiben in /var/lib/bibliothek und /etc/bibliothek."
+
 test: $(VENV)/.can-test  ## the whole suite; SKIP_BROWSER=1 or SKIP_POSTGRES=1 leave parts out
 	$(BIN)/python scripts/system_parts.py
 	$(BIN)/pytest -n auto --dist loadgroup
@@ -36,6 +55,7 @@ check: $(VENV)/.can-test  ## format, lint, types, templates, translations, lock 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/python scripts/translations.py check
 	$(BIN)/python scripts/lock_hosts.py
 

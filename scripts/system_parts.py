@@ -13,6 +13,8 @@ def missing() -> list[str]:
     packages = []
     if not shutil.which("pdftoppm"):
         packages.append("poppler-utils")
+    if not shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"):
+        packages.append("nginx-light")
     if os.environ.get("SKIP_BROWSER") != "1" and not shutil.which("chromium-headless-shell"):
         packages.append("chromium-headless-shell")
     if os.environ.get("SKIP_POSTGRES") != "1" and not _has_postgresql():
