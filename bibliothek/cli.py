@@ -193,7 +193,8 @@ def _nothing_there(settings: Settings) -> str:
 @cli.command(help="Die Datenbank auf den neuesten Stand bringen, dann dienen.")
 @click.option("--host", help="Adresse, auf der gelauscht wird; 0.0.0.0 für alle im Netz.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Der Port.")
-def serve(host: str | None, port: int | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), help="Wie viele Prozesse dienen.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Migrate, say the address, serve until Ctrl+C or SIGTERM."""
     from bibliothek import server
 
@@ -205,7 +206,7 @@ def serve(host: str | None, port: int | None) -> None:
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
             migrate(database)
-            server.serve(settings, database, listener, host, port)
+            server.serve(settings, database, listener, host, port, workers or settings.workers)
 
 
 # ---- member, token ----

@@ -9,7 +9,7 @@ import gc
 import ipaddress
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +18,8 @@ from bibliothek.problems import Failed
 from bibliothek.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
+    from litestar import Litestar
+
     from bibliothek.db import Database
 
 
@@ -35,20 +37,17 @@ def quick_start() -> Iterator[None]:
         gc.enable()
 
 
-def serve(settings: Settings, database: Database, listener: socket.socket, host: str, port: int) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    import uvicorn
-    from litestar.concurrency import set_asyncio_executor
+def serve(
+    settings: Settings, database: Database, listener: socket.socket, host: str, port: int, workers: int = 1
+) -> None:
+    """Serve until Ctrl+C or SIGTERM, in this process, or with more than one worker in so many others."""
+    import uvicorn  # noqa: F401 - before the processes part, so that they share what it needs
 
     from bibliothek import jobs, log
     from bibliothek.app import create_app
     from bibliothek.clock import SteadyClock
-    from bibliothek.db import THREADS
 
     log.configure()
-    # As many threads as the pool has connections: more would only wait for one another.
-    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
     clock = SteadyClock()
     with database.reading() as db:
         clock.learn(jobs.last_instant(db))
@@ -60,6 +59,28 @@ def serve(settings: Settings, database: Database, listener: socket.socket, host:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
+    if workers == 1:
+        _serve_here(app, listener)
+    else:
+        from bibliothek.workers import Workers
+
+        # A connection must not be used by two processes; each opens its own.
+        database.close()
+        Workers(lambda _number: _serve_here(app, listener), workers).run()
+    click.echo("Beendet.")
+
+
+def _serve_here(app: Litestar, listener: socket.socket) -> None:
+    """Be a server. With several workers this runs in each of them."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import uvicorn
+    from litestar.concurrency import set_asyncio_executor
+
+    from bibliothek.db import THREADS
+
+    # As many threads as the pool has connections: more would only wait for one another.
+    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -74,10 +95,8 @@ def serve(settings: Settings, database: Database, listener: socket.socket, host:
             timeout_graceful_shutdown=10,
         )
     )
-    try:
+    with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        click.echo("Beendet.")
 
 
 def listen(host: str, port: int) -> socket.socket:
