@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from bibliothek.db import Database
 
 
+# Connections that wait until they are accepted.
+QUEUE = 2048
+
+
 @contextmanager
 def quick_start() -> Iterator[None]:
     """Look for no garbage until `serve` is ready.
@@ -66,12 +70,13 @@ def serve(
 
         # A connection must not be used by two processes; each opens its own.
         database.close()
-        Workers(lambda _number: _serve_here(app, listener), workers).run()
+        Workers(lambda _number: _serve_here(app, listener, accept=1), workers).run()
     click.echo("Beendet.")
 
 
-def _serve_here(app: Litestar, listener: socket.socket) -> None:
-    """Be a server. With several workers this runs in each of them."""
+def _serve_here(app: Litestar, listener: socket.socket, accept: int = QUEUE) -> None:
+    """Be a server. With several workers this runs in each of them, and each takes one connection at a time: the first to wake
+    would take all that wait, and have their work alone."""
     from concurrent.futures import ThreadPoolExecutor
 
     import uvicorn
@@ -93,24 +98,32 @@ def _serve_here(app: Litestar, listener: socket.socket) -> None:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=10,
+            backlog=accept,
         )
     )
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 
 
-def listen(host: str, port: int) -> socket.socket:
+class Listener(socket.socket):
+    """A socket whose queue stays long: asyncio would shorten it to the number of connections that it accepts at once."""
+
+    def listen(self, _backlog: int = QUEUE, /) -> None:
+        super().listen(QUEUE)
+
+
+def listen(host: str, port: int) -> Listener:
     """A socket that waits for browsers from now on: nobody who reads our greeting comes too early. Raises Failed."""
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
         # What can be no name at all is refused before anybody is asked (IDNA: an empty or a too long part).
         raise Failed(f"Die Adresse {host} gibt es auf diesem Rechner nicht.") from error
-    listener = socket.socket(family, kind, protocol)
+    listener = Listener(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen()
     except OSError as error:
         listener.close()
         raise Failed(_cannot_listen(error, host, port)) from error
