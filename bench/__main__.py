@@ -151,9 +151,7 @@ def lending(bars: Bars) -> None:
     bars.show("p99", median(run.percentile(99) for run in ours), 300, unit=" ms")
 
 
-def _loans(
-    made: library.Made, copies: list[str] | None = None, cards: list[str] | None = None
-) -> list[list[bytes]]:
+def _loans(made: library.Made, copies: list[str] | None = None, cards: list[str] | None = None) -> list[list[bytes]]:
     """Every copy, or these, lent by one of 16 clients; each to a member of its own where there are `cards`."""
     to = cards or [made.card]
     requests = [
@@ -279,7 +277,11 @@ def processes_(bars: Bars) -> None:
                         seen.append(processes.measure(running, work, socket))
                         assert set(seen[-1].run.statuses) == {201}, seen[-1].run.statuses
     _compare(bars, "POST /api/v1/loans on PostgreSQL, 16 clients", lending, 1.5)
-    pages = [f"/katalog?q={_quoted(query)}" for query in QUERIES] + [f"/titel/{n}" for n in range(1, 20)] + ["/", "/katalog"]
+    pages = (
+        [f"/katalog?q={_quoted(query)}" for query in QUERIES]
+        + [f"/titel/{n}" for n in range(1, 20)]
+        + ["/", "/katalog"]
+    )
     work = [[load.request("GET", pages[(n + k) % len(pages)]) for k in range(60)] for n in range(16)]
     reading: dict[int, list[processes.Seen]] = {1: [], 2: []}
     with folder() as data:

@@ -50,11 +50,15 @@ def serve(
     from bibliothek import jobs, log
     from bibliothek.app import create_app
     from bibliothek.clock import SteadyClock
+    from bibliothek.lookup import politeness
 
     log.configure()
     clock = SteadyClock()
     with database.reading() as db:
         clock.learn(jobs.last_instant(db))
+    if workers > 1 or not database.is_sqlite:
+        # On PostgreSQL, servers on other machines may work for the same library.
+        politeness.share(database)
     app = create_app(settings, database, clock)
     for line in greeting(settings, database, host, port):
         click.echo(line)
