@@ -88,13 +88,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(library: Library, port: int | None = None) -> Server:
-    """A server that is ready. It asks nobody outside."""
+def start(library: Library, port: int | None = None, **more: str) -> Server:
+    """A server that is ready. It asks nobody outside, unless `more` settings say so."""
     port, log, settings = port or free_port(), library.settings.data.parent / "server.log", library.settings
     surroundings = {f"BIBLIOTHEK_{name}_URL": "off" for name in SOURCES} | {
         "BIBLIOTHEK_DATA": str(settings.data),
         "BIBLIOTHEK_DATABASE_URL": settings.database_url or "",
     }
+    surroundings |= {f"BIBLIOTHEK_{name.upper()}": text for name, text in more.items()}
     began = time.monotonic()
     with log.open("ab") as file:
         process = subprocess.Popen(
@@ -135,9 +136,9 @@ def is_ready(port: int) -> bool:
 
 
 @contextmanager
-def serving(library: Library) -> Iterator[Server]:
+def serving(library: Library, **more: str) -> Iterator[Server]:
     """A server that is ready, and gone afterwards."""
-    server = start(library)
+    server = start(library, **more)
     try:
         yield server
     finally:
