@@ -307,6 +307,8 @@ def _compare(bars: Bars, what: str, by_workers: dict[int, list[processes.Seen]],
         bars.show("  share of the busiest process", one.busiest)
         bars.show("  memory (PSS)", one.memory, unit=" MiB")
     few, many = by_workers.values()
+    # One process is bound by its interpreter lock, several by the cores, which PostgreSQL and the clients need as well.
+    bars.show("at most, with these costs and all cores for it", processes.ceiling(processes.middle(few)))
     bars.show("ratio", processes.ratio(many, few), bar, least=True)
 
 

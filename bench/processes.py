@@ -68,6 +68,11 @@ def middle(seen: Sequence[Seen]) -> Seen:
     return sorted(seen, key=lambda one: one.run.per_second)[len(seen) // 2]
 
 
+def ceiling(one: Seen) -> float:
+    """How many times as fast any number of processes can be as that `one`, on this machine."""
+    return (psutil.cpu_count() or 1) * one.a_request["server"] / sum(one.a_request.values())
+
+
 def ratio(several: Sequence[Seen], one: Sequence[Seen]) -> float:
     """The median of the rounds' ratios."""
     return median(many.run.per_second / few.run.per_second for many, few in zip(several, one, strict=True))

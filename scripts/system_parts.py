@@ -17,6 +17,8 @@ def missing() -> list[str]:
         packages.append("chromium-headless-shell")
     if os.environ.get("SKIP_POSTGRES") != "1" and not _has_postgresql():
         packages.append("postgresql")
+    if not shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
+        packages.append("nginx")
     return packages
 
 

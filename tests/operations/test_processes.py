@@ -43,7 +43,7 @@ from tests.serving import GONE, Program, free_port
 from tests.traffic import Book, assert_done_once, assert_nothing_lost, assert_sound, furnish
 
 TORTURE = os.environ.get("TORTURE") == "1"
-KILLS = 60 if TORTURE else 4
+KILLS = 60 if TORTURE else 2
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx-cluster.conf"
 
 
@@ -77,24 +77,16 @@ def test_a_worker_that_is_killed_is_replaced_and_the_others_serve_on(both: Libra
         assert "worker 1 ended (signal SIGKILL)" in server.log.read_text(encoding="utf-8")
 
 
-def test_who_asks_much_at_once_is_served_by_all_workers(both: Library) -> None:
-    with serving.serving(both, workers="2") as server, ExitStack() as last:
-        until(lambda: all(_threads(worker) > 3 for worker in workers_of(server)))
+def test_while_one_worker_hangs_the_other_serves_everybody_who_comes(both: Library) -> None:
+    with serving.serving(both, workers="2") as server, ThreadPoolExecutor(16) as threads, ExitStack() as last:
+        one, _other = workers_of(server)
+        one.suspend()
+        last.callback(one.resume)
         programs = [Program(server.port, "") for _ in range(16)]
+        for asked in [threads.submit(program.ask, "GET", "/readyz") for program in programs]:
+            assert asked.result().status == 200
         for program in programs:
-            last.callback(program.close)
-        with ThreadPoolExecutor(16) as threads:
-            for asked in [threads.submit(program.ask, "GET", "/einrichten") for program in programs]:
-                assert asked.result().status == 200
-        theirs = [
-            sum(one.status == "ESTABLISHED" for one in worker.net_connections("tcp")) for worker in workers_of(server)
-        ]
-    assert sum(theirs) == 16
-    assert min(theirs) > 0
-
-
-def _threads(worker: psutil.Process) -> int:
-    return int(worker.num_threads())
+            program.close()
 
 
 @pytest.mark.parametrize("said", [signal.SIGTERM, signal.SIGINT])
@@ -119,7 +111,7 @@ def test_without_the_process_that_started_them_workers_end_by_themselves(library
 
 
 def test_what_three_processes_do_by_themselves_is_done_once(both: Library) -> None:
-    isbns = [f"978355155{n:03}" for n in range(100, 112)]
+    isbns = [f"978355155{n:03}" for n in range(100, 106)]
     isbns = [isbn + _check_digit(isbn) for isbn in isbns]
     with both.database.writing() as db:
         member = make.admin(db)
@@ -131,7 +123,7 @@ def test_what_three_processes_do_by_themselves_is_done_once(both: Library) -> No
         for n, isbn in enumerate(isbns):
             piles.scan(db, Owner(member_id=member.id), str(n), isbn, datetime.now(UTC))
     with StandIn() as sources, postbox() as box, ExitStack() as servers:
-        sources.delay_s = 0.2
+        sources.delay_s = 0.05
         given = {"dnb_url": f"{sources.url}/dnb", "smtp_url": box.url, "mail_from": "bibliothek@example.org"}
         # Two servers, one of them with two workers.
         servers.enter_context(serving.serving(both, workers="2", **given))
@@ -176,7 +168,7 @@ def proxy(folder: Path, ports: list[int]) -> Iterator[int]:
     main += f"http {{ access_log off; {folders} include {folder}/bibliothek.conf; }}\n"
     (folder / "nginx.conf").write_text(main, encoding="utf-8")
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program, "nginx is missing: sudo apt-get install nginx-light"
+    assert program, "nginx is missing: sudo apt-get install nginx"
     process = subprocess.Popen(
         [program, "-p", str(folder), "-c", str(folder / "nginx.conf")], stderr=subprocess.DEVNULL
     )
@@ -261,17 +253,17 @@ def test_of_three_servers_behind_a_proxy_one_is_killed_again_and_again_and_nobod
     book, ports = Book(furnish(library)), [free_port() for _ in range(3)]
     with library.database.writing() as db:
         titles = {title.id: title.title for title in (make.title(db, title=f"Buch mit Nummer {n}") for n in range(30))}
-        copies = [make.copy(db).code for _ in range(600 if TORTURE else 60)]
+        copies = [make.copy(db).code for _ in range(3000 if TORTURE else 300)]
         card, session = make.card(db), start_session(db, make.admin(db), datetime.now(UTC))
     library.database.close()
-    with ExitStack() as last, ThreadPoolExecutor(3) as threads:
+    with ExitStack() as last, ThreadPoolExecutor(6) as threads:
         front = last.enter_context(proxy(tmp_path / "nginx", ports))
         given = {"trusted_proxy": "127.0.0.1", "base_url": f"http://127.0.0.1:{front}"}
-        servers = [serving.start(library, port, **given) for port in ports]
+        servers = list(threads.map(lambda port: serving.start(library, port, **given), ports))
         last.callback(lambda: [server.kill() for server in servers])
         is_up.set()
         last.callback(is_over.set)
-        readers = [threads.submit(look_on, front, titles, is_over, Random(n)) for n in range(2)]
+        readers = [threads.submit(look_on, front, titles, is_over, Random(n)) for n in range(1 + TORTURE)]
         librarian = threads.submit(lend_on_a_page, front, session, copies, card, is_over)
         with busy(book, front, is_up) as (answered, programs):
             for n in range(KILLS):
