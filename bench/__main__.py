@@ -1,6 +1,6 @@
 """Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
 
-`python -m bench [start] [search] [lending] [lookups] [imports] [upgrade] [camera] [tablet]`; without names, all of them.
+`python -m bench [start] [search] [lending] [lookups] [imports] [upgrade] [camera] [tablet] [processes]`; without names, all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from bench import floor, library, load, server
+from bench import floor, library, load, processes, server
 from bench.floor import QUERIES
 from tests.later import migrations_in
 
@@ -152,16 +152,17 @@ def lending(bars: Bars) -> None:
     bars.show("p99", median(run.percentile(99) for run in ours), 300, unit=" ms")
 
 
-def _loans(made: library.Made, copies: list[str] | None = None) -> list[list[bytes]]:
-    """Every copy, or these, lent by one of 16 clients."""
+def _loans(made: library.Made, copies: list[str] | None = None, cards: list[str] | None = None) -> list[list[bytes]]:
+    """Every copy, or these, lent by one of 16 clients; each to a member of its own where there are `cards`."""
+    to = cards or [made.card]
     requests = [
         load.request(
             "POST",
             "/api/v1/loans",
-            json.dumps({"copy": code, "member": made.card}).encode(),
+            json.dumps({"copy": code, "member": to[n % 16 % len(to)]}).encode(),
             Authorization=f"Bearer {made.token}",
         )
-        for code in copies or made.copies
+        for n, code in enumerate(copies or made.copies)
     ]
     return [requests[n::16] for n in range(16)]
 
@@ -272,6 +273,60 @@ def upgrade(bars: Bars) -> None:
                 bars.show("nobody is served for", time.perf_counter() - began, 5, unit=" s")
 
 
+def processes_(bars: Bars) -> None:
+    """Lending on PostgreSQL with one process and with three, and reading pages on SQLite with one and with two."""
+    from tests import postgres
+
+    print("\nSeveral processes")
+    lending: dict[int, list[processes.Seen]] = {1: [], 3: []}
+    with processes.database() as socket, folder() as data:
+        databases = postgres.Databases(socket)
+        for _ in range(ROUNDS):
+            for workers, seen in lending.items():
+                with databases.one() as url:
+                    made = library.make(data, LOANS, url)
+                    # Loans of one member wait for each other, whoever serves them.
+                    work = _loans(made, cards=library.cards(url, 16))
+                    with server.bibliothek(data, workers=workers, url=url) as running:
+                        load.run(running.port, [[load.request("GET", "/katalog")] * 10] * 16)
+                        seen.append(processes.measure(running, work, socket))
+                        assert set(seen[-1].run.statuses) == {201}, seen[-1].run.statuses
+    _compare(bars, "POST /api/v1/loans on PostgreSQL, 16 clients", lending, 1.5)
+    pages = (
+        [f"/katalog?q={_quoted(query)}" for query in QUERIES]
+        + [f"/titel/{n}" for n in range(1, 20)]
+        + ["/", "/katalog"]
+    )
+    work = [[load.request("GET", pages[(n + k) % len(pages)]) for k in range(60)] for n in range(16)]
+    reading: dict[int, list[processes.Seen]] = {1: [], 2: []}
+    with folder() as data:
+        library.make(data, 10_000)
+        for _ in range(ROUNDS):
+            for workers, seen in reading.items():
+                with server.bibliothek(data, workers=workers) as running:
+                    load.run(running.port, [some[:10] for some in work])
+                    seen.append(processes.measure(running, work))
+                    assert set(seen[-1].run.statuses) == {200}, seen[-1].run.statuses
+    _compare(bars, "pages on SQLite, 16 clients", reading)
+
+
+def _compare(bars: Bars, what: str, by_workers: dict[int, list[processes.Seen]], bar: float | None = None) -> None:
+    for workers, seen in by_workers.items():
+        one = processes.middle(seen)
+        print(f"  {what}, {workers} process{'es' if workers > 1 else ''}")
+        bars.show("  requests", one.run.per_second, unit="/s")
+        bars.show("  p95", one.run.percentile(95), unit=" ms")
+        for name, spent in one.a_request.items():
+            bars.show(f"  a request costs the {name}", spent, unit=" ms of a core")
+        bars.show("  cores that were busy with it", one.cores)
+        bars.show("  share of the busiest process", one.busiest)
+        bars.show("  memory (PSS)", one.memory, unit=" MiB")
+    few, many = by_workers.values()
+    # One process is bound by its interpreter lock, several by the cores, which PostgreSQL and the clients need as well.
+    bars.show("at most, with these costs and all cores for it", processes.ceiling(processes.middle(few)))
+    bars.show("ratio", processes.ratio(many, few), bar, least=True)
+
+
 def _quoted(text: str) -> str:
     from urllib.parse import quote
 
@@ -287,6 +342,7 @@ BENCHES: dict[str, Callable[[Bars], None]] = {
     "upgrade": upgrade,
     "camera": camera,
     "tablet": tablet,
+    "processes": processes_,
 }
 
 if __name__ == "__main__":

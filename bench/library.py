@@ -38,9 +38,10 @@ class Made:
     copies: list[str]
 
 
-def make(data: Path, titles: int) -> Made:
-    """A library of `titles` titles in the folder `data`; the same for the same number, but for codes and secrets."""
-    database = open_database(None, data / "bibliothek.sqlite")
+def make(data: Path, titles: int, url: str | None = None) -> Made:
+    """A library of `titles` titles in the folder `data`, or in PostgreSQL at `url`; the same for the same number, but for codes and
+    secrets."""
+    database = open_database(url, data / "bibliothek.sqlite")
     migrate(database)
     with database.writing() as db:
         member = members.add_member(db, "Mitglied 1", "mitglied1@example.org", "admin", NOW)
@@ -49,6 +50,16 @@ def make(data: Path, titles: int) -> Made:
     copies = _fill(database, titles)
     database.close()
     return Made(data, token, card, copies)
+
+
+def cards(url: str, count: int) -> list[str]:
+    """Cards of so many more members."""
+    database = open_database(url, None)
+    with database.writing() as db:
+        people = [members.add_member(db, f"Mitglied {n}", None, "member", NOW) for n in range(2, count + 2)]
+        made = [members.new_card(db, member, NOW) for member in people]
+    database.close()
+    return made
 
 
 def lay_on_a_pile(data: Path, books: int) -> None:

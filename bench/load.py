@@ -16,11 +16,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Result:
-    """What a load run saw: seconds for all, milliseconds for each, how many of each HTTP status."""
+    """What a load run saw: seconds for all, milliseconds for each, how many of each HTTP status; and what it needed itself, in
+    seconds of a core."""
 
     seconds: float
     milliseconds: list[float]
     statuses: Counter[int]
+    cpu: float
 
     @property
     def per_second(self) -> float:
@@ -63,11 +65,11 @@ def _run(port: int, work: list[list[bytes]], pipe: object) -> None:
     for thread in threads:
         thread.start()
     start.wait()
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     for thread in threads:
         thread.join()
-    seconds = time.perf_counter() - began
-    pipe.send(Result(seconds, [milliseconds for milliseconds, _ in seen], Counter(status for _, status in seen)))  # type: ignore[attr-defined]
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    pipe.send(Result(seconds, [span for span, _ in seen], Counter(status for _, status in seen), cpu))  # type: ignore[attr-defined]
 
 
 def _client(port: int, requests: list[bytes], seen: list[tuple[float, int]], start: threading.Barrier) -> None:

@@ -28,8 +28,15 @@ class Server:
 
     def memory(self) -> float:
         """Proportional set size of the process and its children, in MiB."""
-        family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        return float(sum(member.memory_full_info().pss for member in family)) / 2**20
+        return float(sum(member.memory_full_info().pss for member in self.family())) / 2**20
+
+    def family(self) -> list[psutil.Process]:
+        """The process and its children."""
+        return [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+
+    def cpu(self) -> list[float]:
+        """Seconds of a core that each of them has used so far."""
+        return [sum(member.cpu_times()[:2]) for member in self.family()]
 
 
 def free_port() -> int:
@@ -39,13 +46,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def bibliothek(data: Path, dnb: str = "off", program: Sequence[str] = ("bibliothek",)) -> Iterator[Server]:
-    """The real thing: `bibliothek serve` over the data folder. It asks nobody outside, or one source on this machine (`dnb`).
-    `program` is the module to run, and what it is told first."""
+def bibliothek(
+    data: Path, dnb: str = "off", workers: int = 1, url: str = "", program: Sequence[str] = ("bibliothek",)
+) -> Iterator[Server]:
+    """The real thing: `bibliothek serve` over the data folder, or PostgreSQL at `url`. It asks nobody outside, or one source on
+    this machine (`dnb`). `program` is the module to run, and what it is told first."""
     port = free_port()
-    command = [sys.executable, "-m", *program, "serve", "--port", str(port)]
+    command = [sys.executable, "-m", *program, "serve", "--port", str(port), "--workers", str(workers)]
     off = {f"BIBLIOTHEK_{name}_URL": "off" for name in ("K10PLUS", "LOBID", "OPENLIBRARY", "GOOGLEBOOKS", "COVERS")}
-    with _running(command, port, "/", {**off, "BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DNB_URL": dnb}) as server:
+    given = {"BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DATABASE_URL": url, "BIBLIOTHEK_DNB_URL": dnb}
+    with _running(command, port, "/", {**off, **given}) as server:
         yield server
 
 

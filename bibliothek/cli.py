@@ -196,7 +196,8 @@ def _nothing_there(settings: Settings) -> str:
 @cli.command(help="Die Datenbank auf den neuesten Stand bringen, dann dienen.")
 @click.option("--host", help="Adresse, auf der gelauscht wird; 0.0.0.0 für alle im Netz.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Der Port.")
-def serve(host: str | None, port: int | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), help="Wie viele Prozesse dienen.")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Migrate, say the address, serve until Ctrl+C or SIGTERM."""
     from bibliothek import server
 
@@ -212,11 +213,10 @@ def serve(host: str | None, port: int | None) -> None:
             from bibliothek.operations.upgrade import bring_up_to_date
 
             bring_up_to_date(settings, database, datetime.now(UTC), click.echo)
-        # Not a moment without the mark while a file is open that a restore might put another one in place of.
-        database.close()
-        with closing(database), serving(settings, database):
-            migrate(database)
-            server.serve(settings, database, listener, host, port)
+        with closing(database):
+            with serving(settings, database):
+                migrate(database)
+            server.serve(settings, database, listener, host, port, workers or settings.workers)
 
 
 @cli.command(help="Die Bibliothek auf den neuesten Stand bringen und nicht dienen; „serve“ tut es auch von selbst.")

@@ -9,7 +9,7 @@ import gc
 import ipaddress
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +18,13 @@ from bibliothek.problems import Failed
 from bibliothek.settings import Settings, is_loopback
 
 if TYPE_CHECKING:
+    from litestar import Litestar
+
     from bibliothek.db import Database
+
+
+# Connections that wait until they are accepted.
+QUEUE = 2048
 
 
 @contextmanager
@@ -35,20 +41,22 @@ def quick_start() -> Iterator[None]:
         gc.enable()
 
 
-def serve(settings: Settings, database: Database, listener: socket.socket, host: str, port: int) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    import uvicorn
-    from litestar.concurrency import set_asyncio_executor
+def serve(
+    settings: Settings, database: Database, listener: socket.socket, host: str, port: int, workers: int = 1
+) -> None:
+    """Serve until Ctrl+C or SIGTERM, in this process, or with more than one worker in so many others."""
+    import uvicorn  # noqa: F401 - before the processes part, so that they share what it needs
 
     from bibliothek import log
     from bibliothek.app import create_app
     from bibliothek.clock import clock_of
-    from bibliothek.db import THREADS
+    from bibliothek.lookup import politeness
+    from bibliothek.serving import serving
 
     log.configure(settings.log)
-    # As many threads as the pool has connections: more would only wait for one another.
-    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
+    if workers > 1 or not database.is_sqlite:
+        # On PostgreSQL, servers on other machines may work for the same library.
+        politeness.share(database)
     app = create_app(settings, database, clock_of(database))
     for line in greeting(settings, database, host, port):
         click.echo(line)
@@ -57,6 +65,35 @@ def serve(settings: Settings, database: Database, listener: socket.socket, host:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
+    # A connection must not be used by two processes, and none may lead to a file that a restore puts another one in place of:
+    # who serves opens its own, under the mark of a running server.
+    database.close()
+    if workers == 1:
+        with serving(settings, database):
+            _serve_here(app, listener)
+    else:
+        from bibliothek.workers import Workers
+
+        def work(_number: int) -> None:
+            with serving(settings, database):
+                _serve_here(app, listener, accept=1)
+
+        Workers(work, workers).run()
+    click.echo("Beendet.")
+
+
+def _serve_here(app: Litestar, listener: socket.socket, accept: int = QUEUE) -> None:
+    """Be a server. Where there are several, each takes one connection at a time: the first to wake would take all that wait, and
+    have their work alone."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import uvicorn
+    from litestar.concurrency import set_asyncio_executor
+
+    from bibliothek.db import THREADS
+
+    # As many threads as the pool has connections: more would only wait for one another.
+    set_asyncio_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="web"))
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -69,26 +106,32 @@ def serve(settings: Settings, database: Database, listener: socket.socket, host:
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=10,
+            backlog=accept,
         )
     )
-    try:
+    with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        click.echo("Beendet.")
 
 
-def listen(host: str, port: int) -> socket.socket:
+class Listener(socket.socket):
+    """A socket whose queue stays long: asyncio would shorten it to the number of connections that it accepts at once."""
+
+    def listen(self, _backlog: int = QUEUE, /) -> None:
+        super().listen(QUEUE)
+
+
+def listen(host: str, port: int) -> Listener:
     """A socket that waits for browsers from now on: nobody who reads our greeting comes too early. Raises Failed."""
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
         # What can be no name at all is refused before anybody is asked (IDNA: an empty or a too long part).
         raise Failed(f"Die Adresse {host} gibt es auf diesem Rechner nicht.") from error
-    listener = socket.socket(family, kind, protocol)
+    listener = Listener(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen()
     except OSError as error:
         listener.close()
         raise Failed(_cannot_listen(error, host, port)) from error

@@ -28,6 +28,7 @@ KEY_FILE_NOTE = """
 # Händen keine Tür öffnet. Ist diese Datei verloren, geht kein Buch und kein Mitglied verloren: Der nächste Start legt eine neue
 # an, und nur Anmelde-Codes, die gerade unterwegs sind, gelten nicht mehr.
 """
+MOST_WORKERS = 64
 
 
 class BadSetting(Exception):
@@ -50,6 +51,7 @@ class Settings:
     base_url: str = "http://localhost:8000"
     host: str = "127.0.0.1"
     port: int = 8000
+    workers: int = 1
     trusted_proxy: str | None = None
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
@@ -250,6 +252,12 @@ def _port(name: str, value: str) -> int:
     return int(value)
 
 
+def _workers(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= MOST_WORKERS:
+        raise _bad(name, value, f"eine Zahl von 1 bis {MOST_WORKERS}")
+    return int(value)
+
+
 def _zone(name: str, value: str) -> ZoneInfo:
     try:
         return ZoneInfo(value)
@@ -381,6 +389,7 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     "database_url": _database_url,
     "base_url": _http_url,
     "port": _port,
+    "workers": _workers,
     "trusted_proxy": _address,
     "smtp_url": _smtp_url,
     "mail_from": _mail_from,

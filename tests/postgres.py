@@ -32,7 +32,7 @@ def find_programs() -> Path:
 
 
 @contextmanager
-def server() -> Iterator[Path]:
+def server(durable: bool = False) -> Iterator[Path]:
     """Start a server that listens on a unix socket only, and yield the socket's folder. Nothing survives it."""
     folder = Path(tempfile.mkdtemp(prefix="bibliothek-pg-"))
     user = _user()
@@ -41,7 +41,8 @@ def server() -> Iterator[Path]:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
     _run(folder, "initdb", "-U", "postgres", "-E", "UTF8", "--auth=trust", "--no-sync")
     # No fsync: a test database may be lost. Everything else is as an operator has it.
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=300 -c full_page_writes=off"
+    careless = "" if durable else " -c fsync=off -c full_page_writes=off"
+    options = f"-k {folder} -c listen_addresses='' -c max_connections=300{careless}"
     _run(folder, "pg_ctl", "-w", "-o", options, "-l", str(folder / "log"), "start")
     try:
         yield folder

@@ -26,6 +26,7 @@ from bibliothek.settings import ensure_secret_key, load_settings
 from bibliothek.tokens import hashed
 from tests import make
 from tests.conftest import Library
+from tests.serving import free_port
 
 Run = Callable[..., int]
 COMMANDS = (
@@ -267,6 +268,18 @@ def test_a_bad_setting_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setenv("BIBLIOTHEK_PORT", "achttausend")
     assert cli.run(["serve"]) == 1
     assert "BIBLIOTHEK_PORT" in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("option", "workers"), [([], 3), (["--workers", "2"], 2)])
+def test_so_many_workers_serve_as_the_setting_says_or_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str], workers: int
+) -> None:
+    served = []
+    monkeypatch.setenv("BIBLIOTHEK_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("BIBLIOTHEK_WORKERS", "3")
+    monkeypatch.setattr(server, "serve", lambda *given: served.append(given[-1]))
+    assert cli.run(["serve", "--port", str(free_port()), *option]) == 0
+    assert served == [workers]
 
 
 def test_a_port_in_use_is_one_line(

@@ -174,6 +174,14 @@ def test_an_env_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert load(tmp_path).port == 8080
 
 
+def test_one_process_serves_unless_more_are_asked_for(tmp_path: Path) -> None:
+    assert load(tmp_path).workers == 1
+    assert load(tmp_path, WORKERS="4").workers == 4
+    for wrong in ("0", "65", "-1", "viele"):
+        with pytest.raises(BadSetting, match=r"BIBLIOTHEK_WORKERS.*eine Zahl von 1 bis 64"):
+            load(tmp_path, WORKERS=wrong)
+
+
 def test_an_env_file_in_another_encoding_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("BIBLIOTHEK_MAIL_FROM=Bücherei <b@example.org>\n", encoding="latin-1")
     with pytest.raises(BadSetting, match=r"\.env ist nicht in UTF-8"):

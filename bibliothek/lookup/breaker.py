@@ -1,6 +1,7 @@
 """A source in trouble is left alone: one minute, then five, then thirty. A good answer ends that.
 
-The clock is handed in (`now`, UTC), as everywhere; what is known here is forgotten when the process ends.
+The clock is handed in (`now`, UTC), as everywhere; what is known here is forgotten when the process ends, unless several
+processes ask: then they tell each other (politeness.py).
 """
 
 from __future__ import annotations
@@ -57,6 +58,22 @@ class Breaker:
             self._since, self._rest = now, Rest(trouble, min(seconds, LONGEST_RETRY_S))
             self.openings += 1
             return self._rest.seconds
+
+    def learn(self, rest: Rest, failures: int, now: datetime) -> None:
+        """Another process found the source in trouble."""
+        with self._lock:
+            self._since, self._rest, self._failures = now, rest, failures
+            self.openings += 1
+
+    def remember(self, failures: int) -> None:
+        """So many failures in a row did all processes see together."""
+        with self._lock:
+            self._failures, self._since = failures, self._since if failures else None
+
+    @property
+    def failures(self) -> int:
+        """How many there were in a row."""
+        return self._failures
 
     def succeed(self) -> None:
         """The source answered."""

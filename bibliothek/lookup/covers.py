@@ -230,10 +230,10 @@ def _picture(address: str, settings: Settings, now: datetime) -> Got:
             leads_to=LEADS_TO.get(urlsplit(settings.covers_url).hostname or ""),
         )
     if answer.trouble and (answer.status is None or answer.status >= 400):
-        politeness.breaker.fail(answer.trouble, answer.retry_after, now, now)
+        politeness.fail(answer.trouble, answer.retry_after, now, now)
     else:
         # One picture that leads elsewhere, or is no picture, says nothing about the next one.
-        politeness.breaker.succeed()
+        politeness.succeed()
     if answer.trouble:
         return Got("trouble", reason=answer.reason, retry_after=answer.retry_after)
     return Got("picture", answer.body) if answer.status == 200 else Got("none", reason=f"status {answer.status}")

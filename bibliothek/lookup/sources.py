@@ -82,15 +82,15 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         Never raises for what the source does. An error opens the source's breaker, also that there is no answer by `deadline`;
         an answer closes it, also a late one.
         """
-        began, breaker = monotonic(), self.politeness.breaker
+        began, politeness = monotonic(), self.politeness
 
         def fail(trouble: Trouble, retry_after: int | None = None) -> int:
-            return breaker.fail(trouble, retry_after, now, now + timedelta(seconds=monotonic() - began))
+            return politeness.fail(trouble, retry_after, now, now + timedelta(seconds=monotonic() - began))
 
         answer = self.asking(msgspec.structs.replace(self, slow=lambda: fail("unavailable")), isbn13, now, deadline)
         tally.count("lookup", self.name, answer.outcome)
         if answer.outcome == "found" or answer.outcome == "not_found":
-            breaker.succeed()
+            politeness.succeed()
         elif answer.asked:
             return msgspec.structs.replace(answer, retry_after=fail(answer.outcome, answer.retry_after))
         return answer

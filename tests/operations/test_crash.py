@@ -36,7 +36,8 @@ UNAVAILABLE = (
 
 
 class Persistent:
-    """A program that repeats each call under its key until it gets an answer other than that nobody could be reached.
+    """A program that repeats each call under its key until it gets an answer other than that nobody could be reached, be it
+    from the library or from a proxy.
 
     Once `is_over`, it gives up instead.
     """
@@ -57,7 +58,7 @@ class Persistent:
                 if self._is_over.is_set():
                     raise
                 continue
-            if answer.status == 503:
+            if answer.status in (502, 503, 504):
                 self.unavailable.append(answer)
                 continue
             self._answered.release()
