@@ -351,7 +351,7 @@ def _backup_to(name: str, value: str) -> str:
     if not is_folder and not is_address:
         raise BadSetting(
             f"{PREFIX}{name.upper()} ist nicht lesbar. Gebraucht wird ein Ordner (/mnt/platte/bibliothek), "
-            "webdavs://name:passwort@host/pfad oder s3://schlüssel:geheimnis@eimer/pfad?endpoint=https://…&region=…, "
+            "webdavs://name:passwort@host/pfad oder s3://schlüssel:passwort@eimer/pfad?endpoint=https://…&region=…, "
             "Sonderzeichen im Passwort mit Prozentzeichen: %40 für @, %2F für /, %23 für #."
         )
     return value
