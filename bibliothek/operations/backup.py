@@ -56,8 +56,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 # The search index is built anew, and the revision stands in the manifest.
 BUILT_ANEW = re.compile(r"title_search.*|alembic_version")
-# Signing in, pairing a tablet, a form or call that is just being repeated.
-NOT_CARRIED_OVER = {"browser_session", "sign_in", "pairing", "once"}
+# Signing in, pairing a tablet, a form or call that is just being repeated, whose turn it is at a source.
+NOT_CARRIED_OVER = {"browser_session", "sign_in", "pairing", "once", "source_turn"}
 # Rows that are in memory at once.
 BATCH = 1000
 PIECE = 1 << 20
