@@ -24,7 +24,7 @@ from bibliothek.db import Database, open_database
 from bibliothek.operations import backup, offsite, restore
 from bibliothek.operations.rotation import NAME
 from bibliothek.problems import Failed
-from bibliothek.settings import Settings, load_settings
+from bibliothek.settings import Keep, Settings, load_settings
 
 # What must stay free for those who lend: the database is on the same disk.
 ROOM = 100_000_000
@@ -59,7 +59,7 @@ def make(settings: Settings, folder: Path, name: str, now: datetime) -> Made:
     """A backup of this moment, restored into a scratch library and verified. Raises Failed where there could be none."""
     began = time.monotonic()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _tidy(folder)
+    _tidy(folder, settings.backup_keep)
     with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
         _refuse_without_room(database, settings, folder)
         written = backup.write(database, settings, folder / name, now)
@@ -71,12 +71,15 @@ def make(settings: Settings, folder: Path, name: str, now: datetime) -> Made:
     return Made(name, now, written.size, round(time.monotonic() - began, 1), broken, trouble)
 
 
-def _tidy(folder: Path) -> None:
-    """What was left by one that was killed. Only one is made at a time, but somebody may write one here by hand."""
+def _tidy(folder: Path, keep: Keep) -> None:
+    """What was left by one that was killed, and what was written before an upgrade (upgrade.py) as long ago as the oldest that stay
+    by themselves. Only one is made at a time, but somebody may write one here by hand."""
     restore.tidy(folder)
-    for half in folder.glob(".*.half"):
-        if time.time() - half.stat().st_mtime > STALE_S:
-            half.unlink(missing_ok=True)
+    kept_s = max(keep.days, 7 * keep.weeks) * 24 * 60 * 60
+    for pattern, longest_s in ((".*.half", STALE_S), ("vor-*.zip", kept_s)):
+        for file in folder.glob(pattern):
+            if time.time() - file.stat().st_mtime > longest_s:
+                file.unlink(missing_ok=True)
 
 
 def _refuse_without_room(database: Database, settings: Settings, folder: Path) -> None:

@@ -163,13 +163,18 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
     folder = library.settings.backups
     assert folder
     (folder / ".zurueckgespielt-abc").mkdir(parents=True)
-    for name, age in ((".alt.zip.1.half", 2 * 86400), (".neu.zip.1.half", 60)):
+    for name, age in (
+        (".alt.zip.1.half", 2 * 86400),
+        (".neu.zip.1.half", 60),
+        ("vor-1.zip", 29 * 86400),
+        ("vor-2.zip", 86400),
+    ):
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
     with library.database.writing() as db:
         nightly.now_please(db, library.clock())
     nights.do_what_is_due()
-    assert sorted(os.listdir(folder)) == [".neu.zip.1.half", name_at(NOON)]
+    assert sorted(os.listdir(folder)) == [".neu.zip.1.half", name_at(NOON), "vor-2.zip"]
 
 
 def test_switched_off_nothing_happens_and_nobody_is_alarmed(library: Library) -> None:
