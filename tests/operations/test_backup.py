@@ -46,7 +46,7 @@ from tests.serving import serving as server_of
 from tests.traffic import NOTHING, Book, assert_sound, deeds_in, furnish
 
 TORTURE = os.environ.get("TORTURE") == "1"
-BACKUPS, KILLS = (50, 40) if TORTURE else (3, 2)
+BACKUPS, KILLS = (50, 40) if TORTURE else (2, 2)
 FIXTURES = Path(__file__).parent / "backups"
 # What a restored library changes at once: see restore.py.
 CHANGED = {"tables/mail.jsonl"}

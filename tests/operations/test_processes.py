@@ -43,7 +43,7 @@ from tests.serving import GONE, Program, free_port
 from tests.traffic import Book, assert_done_once, assert_nothing_lost, assert_sound, furnish
 
 TORTURE = os.environ.get("TORTURE") == "1"
-KILLS = 60 if TORTURE else 2
+KILLS = 60 if TORTURE else 1
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx-cluster.conf"
 
 
