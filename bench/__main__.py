@@ -1,6 +1,7 @@
 """Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
 
 `python -m bench [start] [search] [lending] [lookups] [imports] [camera] [tablet]`; without names, all of them.
+`python -m bench scale FOLDER` is apart, for it takes half an hour (bench/scale.py).
 """
 
 from __future__ import annotations
@@ -274,6 +275,10 @@ BENCHES: dict[str, Callable[[Bars], None]] = {
 }
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["scale"]:
+        from bench import scale
+
+        sys.exit(scale.main(sys.argv[2:]))
     bars = Bars()
     for name in sys.argv[1:] or BENCHES:
         BENCHES[name](bars)

@@ -10,10 +10,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -39,21 +40,22 @@ def free_port() -> int:
 
 
 @contextmanager
-def bibliothek(data: Path, dnb: str = "off") -> Iterator[Server]:
+def bibliothek(data: Path, dnb: str = "off", settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Server]:
     """The real thing: `bibliothek serve` over the data folder. It asks nobody outside, or one source on this machine (`dnb`)."""
     port = free_port()
     command = [sys.executable, "-m", "bibliothek", "serve", "--port", str(port)]
     off = {f"BIBLIOTHEK_{name}_URL": "off" for name in ("K10PLUS", "LOBID", "OPENLIBRARY", "GOOGLEBOOKS", "COVERS")}
-    with _running(command, port, "/", {**off, "BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DNB_URL": dnb}) as server:
+    given = {**off, "BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DNB_URL": dnb, **settings}
+    with _running(command, port, "/", given) as server:
         yield server
 
 
-def command(data: Path, *arguments: str) -> tuple[float, float]:
+def command(data: Path, *arguments: str, settings: Mapping[str, str] = MappingProxyType({})) -> tuple[float, float]:
     """Run `bibliothek …` to its end; returns seconds with its start, and its memory at the highest (RSS) in MiB."""
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen(
         [sys.executable, "-m", "bibliothek", *arguments],
-        env={**os.environ, "BIBLIOTHEK_DATA": str(data)},
+        env={**os.environ, "BIBLIOTHEK_DATA": str(data), **settings},
         stdout=subprocess.DEVNULL,
     )
     # Not from wait4: to that, what the bench itself needed counts as well.
