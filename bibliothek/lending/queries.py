@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
@@ -169,20 +168,26 @@ def open_loans(
     Only those overdue on `overdue_on`, if given; only those in whose title, member's name or copy code all words of `q`
     stand. For librarians.
     """
-    query = (
-        _open(select(Borrower), overdue_on, q)
+    # First which ones, out of an index of open loans, then what belongs to them: a late page needs no more rows than the first.
+    page = _open(overdue_on, q).order_by(Loan.due_on, Loan.id).offset(offset).limit(limit)
+    return db.scalars(
+        select(Borrower)
+        .join(Borrower.loan)
+        .join(Loan.copy)
+        .join(Copy.title)
+        .join(Borrower.member)
+        .where(Loan.id.in_(page))
         .options(
             contains_eager(Borrower.loan).contains_eager(Loan.copy).contains_eager(Copy.title),
             contains_eager(Borrower.member),
         )
         .order_by(Loan.due_on, Loan.id)
-    )
-    return db.scalars(query.offset(offset).limit(limit)).all()
+    ).all()
 
 
 def count_open_loans(db: Session, overdue_on: date | None = None, q: str = "", most: int | None = None) -> int:
     """How many there are; counting stops at `most`."""
-    some = _open(select(Loan.id), overdue_on, q)
+    some = _open(overdue_on, q)
     return db.scalar(select(func.count()).select_from((some.limit(most) if most else some).subquery())) or 0
 
 
@@ -197,16 +202,16 @@ def loans_of(db: Session, member_id: int) -> Sequence[Loan]:
     ).all()
 
 
-def _open(query: Select[Any], overdue_on: date | None, q: str) -> Select[Any]:
-    query = (
-        query.select_from(Borrower)
-        .join(Borrower.loan)
-        .join(Loan.copy)
-        .join(Copy.title)
-        .join(Borrower.member)
-        .where(Loan.returned_at.is_(None), *_named(q))
-    )
-    return query.where(Loan.due_on < overdue_on) if overdue_on else query
+def _open(overdue_on: date | None, q: str) -> Select[int]:
+    """SQL: the numbers of open loans."""
+    query = select(Loan.id).where(Loan.returned_at.is_(None))
+    if overdue_on:
+        query = query.where(Loan.due_on < overdue_on)
+    named = _named(q)
+    if not named:
+        return query
+    joined = query.join(Borrower, Borrower.loan_id == Loan.id).join(Member, Member.id == Borrower.member_id)
+    return joined.join(Copy, Copy.id == Loan.copy_id).join(Title, Title.id == Copy.title_id).where(*named)
 
 
 def _named(q: str) -> list[ColumnElement[bool]]:
