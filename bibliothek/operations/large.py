@@ -12,11 +12,12 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, func, insert, select, text
+from sqlalchemy import Connection, Date, Table, func, select, text
 from sqlalchemy.orm import Session
 
 from bibliothek import codes
@@ -24,7 +25,7 @@ from bibliothek.catalogue import search
 from bibliothek.catalogue.entries import terms
 from bibliothek.catalogue.fields import Part, Person, TitleFields
 from bibliothek.catalogue.words import sort_form
-from bibliothek.db import has_many_writers
+from bibliothek.db import Instant, has_many_writers
 from bibliothek.i18n import _
 from bibliothek.library.queries import library
 from bibliothek.members.rules import sort_name
@@ -284,10 +285,23 @@ def _write(connection: Connection, rows: Iterable[tuple[str, Row]]) -> None:
 
 
 def _insert(connection: Connection, table: Table, columns: list[str], rows: list[Row]) -> None:
-    if not has_many_writers(connection):
-        connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in rows])
+    if has_many_writers(connection):
+        _copy(connection, table.name, columns, rows)
         return
-    _copy(connection, table.name, columns, rows)
+    # Past SQLAlchemy, which takes ten times as long; so moments are written as it writes them.
+    moments = {place for place, name in enumerate(columns) if isinstance(table.c[name].type, (Instant, Date))}
+    marks = ", ".join("?" * len(columns))
+    connection.exec_driver_sql(
+        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+        [tuple(_as_text(value) if place in moments else value for place, value in enumerate(row)) for row in rows],
+    )
+
+
+@lru_cache(maxsize=1024)
+def _as_text(value: date | datetime | None) -> str | None:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return value.isoformat() if value else None
 
 
 def _copy(connection: Connection, table: str, columns: list[str], rows: Iterable[Row]) -> None:
