@@ -319,15 +319,14 @@ def _remind(library: Opened, day: date) -> None:
 
     from bibliothek.clock import utc_now
     from bibliothek.mail import outbox
-    from bibliothek.reminders.actions import hooks, remind
+    from bibliothek.reminders.actions import hooks, remind_everybody
     from bibliothek.reminders.queries import waiting_reason
     from bibliothek.web.templates import Templates
 
     # What the outbox logs for the server's operator is said below, in one line.
     logging.getLogger("bibliothek").addHandler(logging.NullHandler())
     settings, database, templates = library.settings, library.database, Templates()
-    with database.writing() as db:
-        reminded = remind(db, day, datetime.now(UTC), templates, settings)
+    reminded = remind_everybody(database, day, datetime.now(UTC), templates, settings)
     outbox.tidy(database, settings, datetime.now(UTC))
     outbox.deliver(database, settings, utc_now, hooks(templates, settings))
     with database.reading() as db:
