@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bibliothek.db import Base
@@ -12,7 +12,8 @@ class Title(Base):
     """A bibliographic record. `language` is ISO 639-1; `sort_title` drops the leading article."""
 
     __tablename__ = "title"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    # The newest year first, on PostgreSQL (said by the migration alone) with those without one last.
+    __table_args__ = (Index("ix_title_year_id", "year", "id"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
@@ -20,7 +21,7 @@ class Title(Base):
     sort_title: Mapped[str] = mapped_column(index=True)
     publisher: Mapped[str | None]
     place: Mapped[str | None]
-    year: Mapped[int | None] = mapped_column(index=True)
+    year: Mapped[int | None]
     edition: Mapped[str | None]
     pages: Mapped[int | None]
     language: Mapped[str | None] = mapped_column(index=True)

@@ -62,7 +62,7 @@ class Copy(Base):
     shelf_id: Mapped[int | None] = mapped_column(ForeignKey("shelf.id", ondelete="RESTRICT"), index=True)
     state: Mapped[str]
     created_at: Mapped[datetime]
-    labelled_at: Mapped[datetime | None]
+    labelled_at: Mapped[datetime | None] = mapped_column(index=True)
     # How it looks ("new", "good", "worn", "damaged"), and why and since when it is not the library's any more.
     condition: Mapped[str | None]
     withdrawn_at: Mapped[datetime | None]
