@@ -69,7 +69,7 @@ def fill(db: Session, titles: int, now: datetime, today: date, progress: Progres
         settings.name, settings.set_up_at = _("Demo-Bibliothek"), now
         db.flush()
     chance = random.Random(titles)  # noqa: S311 (nothing here is secret)
-    groups = -(-titles // GROUP)
+    groups = titles // GROUP
     connection = db.connection()
     if not has_many_writers(connection):
         connection.execute(text(f"PRAGMA cache_size = -{CACHE_KIB}"))
