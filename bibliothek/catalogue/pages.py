@@ -204,9 +204,13 @@ def _condition(available: bool, on_shelf: bool) -> ColumnElement[bool] | None:
     """SQL: the title has a copy that is here now, that stands on shelf :shelf_id, or one that does both."""
     if not available and not on_shelf:
         return None
-    copy = exists().where(Copy.title_id == Title.id)
-    copy = copy.where(is_available() if available else Copy.state != "withdrawn")
-    return copy.where(Copy.shelf_id == bindparam("shelf_id")) if on_shelf else copy
+    here = exists().where(Copy.title_id == Title.id, is_available())
+    if not on_shelf:
+        return here
+    # The shelf's titles out of its index: SQLite would look for a copy on it title after title.
+    stands = Copy.shelf_id == bindparam("shelf_id")
+    titles = Title.id.in_(select(Copy.title_id).where(stands, Copy.state != "withdrawn"))
+    return titles & here.where(stands) if available else titles
 
 
 def _shown(rows: Sequence[TitleRow]) -> list[ShownRow]:
