@@ -12,8 +12,11 @@ class Title(Base):
     """A bibliographic record. `language` is ISO 639-1; `sort_title` drops the leading article."""
 
     __tablename__ = "title"
-    # The newest year first, on PostgreSQL (said by the migration alone) with those without one last.
-    __table_args__ = (Index("ix_title_year_id", "year", "id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        # On PostgreSQL in the order of `info`, which the migration alone says: in an index SQLite knows no NULLS LAST, and needs none.
+        Index("ix_title_year_id", "year", "id", info={"order": "year DESC NULLS LAST, id DESC"}),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
