@@ -13,7 +13,7 @@ class Title(Base):
 
     __tablename__ = "title"
     __table_args__ = (
-        # On PostgreSQL in the order of `info`, which the migration alone says: in an index SQLite knows no NULLS LAST, and needs none.
+        # On PostgreSQL in the order of `info`, which the migration alone says: SQLite has no NULLS LAST there, and needs none.
         Index("ix_title_year_id", "year", "id", info={"order": "year DESC NULLS LAST, id DESC"}),
         {"sqlite_autoincrement": True},
     )

@@ -60,7 +60,7 @@ class _Words(NamedTuple):
 def fill(db: Session, titles: int, now: datetime, today: date, progress: Progress = lambda _titles: None) -> None:
     """Fill an empty library with so many titles, and what belongs to them. Raises NotEmpty. `progress` is told how many are there.
 
-    About two minutes for every hundred thousand on a small machine, and never more memory than a few of them need.
+    A minute or two for every hundred thousand, and some hundred megabytes of memory at most.
     """
     if holds_data(db):
         raise NotEmpty
