@@ -1,6 +1,7 @@
 """Measure every speed promise against its floor, print every figure, and end with 1 when a bar is missed.
 
 `python -m bench [start] [search] [lending] [lookups] [imports] [upgrade] [camera] [tablet] [processes]`; without names, all.
+`python -m bench scale FOLDER` is apart, for it takes half an hour (bench/scale.py).
 """
 
 from __future__ import annotations
@@ -287,7 +288,7 @@ def processes_(bars: Bars) -> None:
                     made = library.make(data, LOANS, url)
                     # Loans of one member wait for each other, whoever serves them.
                     work = _loans(made, cards=library.cards(url, 16))
-                    with server.bibliothek(data, workers=workers, url=url) as running:
+                    with server.bibliothek(data, workers=workers, settings={"BIBLIOTHEK_DATABASE_URL": url}) as running:
                         load.run(running.port, [[load.request("GET", "/katalog")] * 10] * 16)
                         seen.append(processes.measure(running, work, socket))
                         assert set(seen[-1].run.statuses) == {201}, seen[-1].run.statuses
@@ -346,6 +347,10 @@ BENCHES: dict[str, Callable[[Bars], None]] = {
 }
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["scale"]:
+        from bench import scale
+
+        sys.exit(scale.main(sys.argv[2:]))
     bars = Bars()
     for name in sys.argv[1:] or BENCHES:
         BENCHES[name](bars)

@@ -10,10 +10,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -47,24 +48,28 @@ def free_port() -> int:
 
 @contextmanager
 def bibliothek(
-    data: Path, dnb: str = "off", workers: int = 1, url: str = "", program: Sequence[str] = ("bibliothek",)
+    data: Path,
+    dnb: str = "off",
+    workers: int = 1,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    program: Sequence[str] = ("bibliothek",),
 ) -> Iterator[Server]:
-    """The real thing: `bibliothek serve` over the data folder, or PostgreSQL at `url`. It asks nobody outside, or one source on
-    this machine (`dnb`). `program` is the module to run, and what it is told first."""
+    """The real thing: `bibliothek serve` over the data folder. It asks nobody outside, or one source on this machine (`dnb`).
+    `settings` are more of them, `program` is the module to run, and what it is told first."""
     port = free_port()
     command = [sys.executable, "-m", *program, "serve", "--port", str(port), "--workers", str(workers)]
     off = {f"BIBLIOTHEK_{name}_URL": "off" for name in ("K10PLUS", "LOBID", "OPENLIBRARY", "GOOGLEBOOKS", "COVERS")}
-    given = {"BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DATABASE_URL": url, "BIBLIOTHEK_DNB_URL": dnb}
-    with _running(command, port, "/", {**off, **given}) as server:
+    given = {**off, "BIBLIOTHEK_DATA": str(data), "BIBLIOTHEK_DNB_URL": dnb, **settings}
+    with _running(command, port, "/", given) as server:
         yield server
 
 
-def command(data: Path, *arguments: str) -> tuple[float, float]:
+def command(data: Path, *arguments: str, settings: Mapping[str, str] = MappingProxyType({})) -> tuple[float, float]:
     """Run `bibliothek …` to its end; returns seconds with its start, and its memory at the highest (RSS) in MiB."""
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen(
         [sys.executable, "-m", "bibliothek", *arguments],
-        env={**os.environ, "BIBLIOTHEK_DATA": str(data)},
+        env={**os.environ, "BIBLIOTHEK_DATA": str(data), **settings},
         stdout=subprocess.DEVNULL,
     )
     # Not from wait4: to that, what the bench itself needed counts as well.

@@ -347,7 +347,7 @@ def _remind(library: Opened, day: date) -> None:
 
     from bibliothek.clock import refuse_if_behind
     from bibliothek.mail import outbox
-    from bibliothek.reminders.actions import hooks, remind
+    from bibliothek.reminders.actions import hooks, remind_everybody
     from bibliothek.reminders.queries import waiting_reason
     from bibliothek.web.templates import Templates
 
@@ -355,8 +355,7 @@ def _remind(library: Opened, day: date) -> None:
     logging.getLogger("bibliothek").addHandler(logging.NullHandler())
     refuse_if_behind(library.clock)
     settings, database, templates = library.settings, library.database, Templates()
-    with database.writing() as db:
-        reminded = remind(db, day, library.clock(), templates, settings)
+    reminded = remind_everybody(database, day, library.clock(), templates, settings)
     outbox.tidy(database, settings, library.clock())
     outbox.deliver(database, settings, library.clock, hooks(templates, settings))
     with database.reading() as db:
@@ -479,7 +478,13 @@ def restore(file: Path, anyway: bool) -> None:
 
 @cli.command(help="Eine leere Bibliothek mit Beispielen füllen; gibt eine Anmelde-Adresse aus.")
 @click.option("--unless-there", is_flag=True, help="Eine Bibliothek, die schon Daten hat, unverändert lassen.")
-def demo(unless_there: bool) -> None:
+@click.option(
+    "--large",
+    type=click.IntRange(1, 2_000_000),
+    metavar="N",
+    help="So viele erfundene Titel statt der 200 echten, um zu sehen, was der Rechner aushält. Eine Million braucht Minuten.",
+)
+def demo(unless_there: bool, large: int | None) -> None:
     """Print `link: …` of an admin of the filled library."""
     settings = load_settings()
     with plain_words(settings):
@@ -487,13 +492,18 @@ def demo(unless_there: bool) -> None:
         from bibliothek.members import queries, rules, sign_in
         from bibliothek.migrations import migrate
         from bibliothek.operations.demo import fill, holds_data
+        from bibliothek.operations.large import fill as fill_large
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
             migrate(database)
             now = datetime.now(UTC)
             with database.writing() as db:
                 if not (unless_there and holds_data(db)):
-                    fill(db, now, now.astimezone(settings.timezone).date())
+                    today = now.astimezone(settings.timezone).date()
+                    if large:
+                        fill_large(db, large, now, today, lambda titles: click.echo(f"{titles} Titel", err=True))
+                    else:
+                        fill(db, now, today)
                 admin = queries.first_admin(db)
                 link = sign_in.new_link(db, admin, now) if admin else None
     if link:

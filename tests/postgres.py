@@ -35,20 +35,36 @@ def find_programs() -> Path:
 def server(durable: bool = False) -> Iterator[Path]:
     """Start a server that listens on a unix socket only, and yield the socket's folder. Nothing survives it."""
     folder = Path(tempfile.mkdtemp(prefix="bibliothek-pg-"))
+    _give_away(folder)
+    try:
+        # No fsync: a test database may be lost. Everything else is as an operator has it.
+        careless = "" if durable else " -c fsync=off -c full_page_writes=off"
+        with running(folder, f"-c max_connections=300{careless}", stop="immediate"):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running(folder: Path, options: str = "", stop: str = "fast") -> Iterator[None]:
+    """A server over the data in `folder`, made when there are none, as long as the block runs. Its socket is in the folder, too."""
+    if not (folder / "data").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _give_away(folder)
+        _run(folder, "initdb", "-U", "postgres", "-E", "UTF8", "--auth=trust", "--no-sync")
+    given = f"-k {folder} -c listen_addresses='' {options}"
+    _run(folder, "pg_ctl", "-w", "-t", "600", "-o", given, "-l", str(folder / "log"), "start")
+    try:
+        yield
+    finally:
+        _run(folder, "pg_ctl", "-w", "-t", "600", "-m", stop, "stop")
+
+
+def _give_away(folder: Path) -> None:
     user = _user()
     if user:
         owner = pwd.getpwnam(user)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    _run(folder, "initdb", "-U", "postgres", "-E", "UTF8", "--auth=trust", "--no-sync")
-    # No fsync: a test database may be lost. Everything else is as an operator has it.
-    careless = "" if durable else " -c fsync=off -c full_page_writes=off"
-    options = f"-k {folder} -c listen_addresses='' -c max_connections=300{careless}"
-    _run(folder, "pg_ctl", "-w", "-o", options, "-l", str(folder / "log"), "start")
-    try:
-        yield folder
-    finally:
-        _run(folder, "pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def crash_and_restart(socket: Path) -> None:
@@ -76,7 +92,7 @@ def address(socket: Path, database: str) -> str:
     return f"postgresql://postgres@/{database}?host={socket}"
 
 
-def _administer(socket: Path, statement: str) -> None:
+def administer(socket: Path, statement: str) -> None:
     import psycopg
 
     with psycopg.connect(f"host={socket} user=postgres dbname=postgres", autocommit=True) as connection:
@@ -106,23 +122,23 @@ class Databases:
             if self._emptied(name):
                 self._idle.append(name)
             else:
-                _administer(self._socket, f"DROP DATABASE {name} WITH (FORCE)")
+                administer(self._socket, f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextmanager
     def bare(self) -> Iterator[str]:
         """The address of a database without any table."""
         name = f"bare_{uuid4().hex}"
-        _administer(self._socket, f"CREATE DATABASE {name} TEMPLATE template0")
+        administer(self._socket, f"CREATE DATABASE {name} TEMPLATE template0")
         try:
             yield address(self._socket, name)
         finally:
-            _administer(self._socket, f"DROP DATABASE {name} WITH (FORCE)")
+            administer(self._socket, f"DROP DATABASE {name} WITH (FORCE)")
 
     def _make_template(self) -> None:
         from bibliothek.db import open_database
         from bibliothek.migrations import migrate
 
-        _administer(self._socket, f"CREATE DATABASE {TEMPLATE}")
+        administer(self._socket, f"CREATE DATABASE {TEMPLATE}")
         database = open_database(address(self._socket, TEMPLATE), None)
         migrate(database)
         database.close()
@@ -131,7 +147,7 @@ class Databases:
 
     def _copy(self) -> str:
         name = f"test_{uuid4().hex}"
-        _administer(self._socket, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        administer(self._socket, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         with _inside(self._socket, name) as connection:
             self._shapes[name] = _shape(connection)
         return name

@@ -142,7 +142,9 @@ def test_migrations_make_what_the_models_say(both: Library) -> None:
             metadata,
         )
     assert set(metadata.tables) <= names
-    assert found == []
+    # The order of these only a migration can say; that they are there, `verify` checks (operations/shape.py).
+    ordered = {index.name for table in metadata.tables.values() for index in table.indexes if index.info.get("order")}
+    assert [change for change in found if getattr(change[1], "name", None) not in ordered] == []
 
 
 def not_search(name: str | None, kind: str) -> bool:

@@ -90,7 +90,7 @@ DIALECTS = {
         table=Table("title_search", MetaData(), Column("rowid", Integer)),
         insert=text("INSERT INTO title_search (rowid, words) VALUES (:id, :words)"),
         delete=text("DELETE FROM title_search WHERE rowid = :id"),
-        stored=text("SELECT rowid AS id, words FROM title_search"),
+        stored=text("SELECT rowid AS id, words FROM title_search WHERE rowid BETWEEN :first AND :last"),
         match="title_search MATCH :{name}",
         quote='"',
         unfinished="*",
@@ -103,7 +103,9 @@ DIALECTS = {
         table=Table("title_search", MetaData(), Column("title_id", Integer)),
         insert=text("INSERT INTO title_search (title_id, words) VALUES (:id, CAST(:words AS tsvector))"),
         delete=text("DELETE FROM title_search WHERE title_id = :id"),
-        stored=text("SELECT title_id AS id, CAST(words AS text) AS words FROM title_search"),
+        stored=text(
+            "SELECT title_id AS id, CAST(words AS text) AS words FROM title_search WHERE title_id BETWEEN :first AND :last"
+        ),
         match="title_search.words @@ CAST(:{name} AS tsquery)",
         quote="'",
         unfinished=":*",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bibliothek.db import Base
@@ -12,7 +12,11 @@ class Title(Base):
     """A bibliographic record. `language` is ISO 639-1; `sort_title` drops the leading article."""
 
     __tablename__ = "title"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (
+        # On PostgreSQL in the order of `info`, which the migration alone says: SQLite has no NULLS LAST there, and needs none.
+        Index("ix_title_year_id", "year", "id", info={"order": "year DESC NULLS LAST, id DESC"}),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
@@ -20,7 +24,7 @@ class Title(Base):
     sort_title: Mapped[str] = mapped_column(index=True)
     publisher: Mapped[str | None]
     place: Mapped[str | None]
-    year: Mapped[int | None] = mapped_column(index=True)
+    year: Mapped[int | None]
     edition: Mapped[str | None]
     pages: Mapped[int | None]
     language: Mapped[str | None] = mapped_column(index=True)

@@ -189,7 +189,7 @@ def _find(db: Session, search: Search, number: int) -> Found:
     return queries.search(
         db,
         search.q,
-        only=_condition(search.available, bool(search.shelf)),
+        only=_condition(search.available, bool(search.shelf), bool(search.q)),
         values=values,
         also=_SHOWN,
         language=search.language or None,
@@ -200,13 +200,19 @@ def _find(db: Session, search: Search, number: int) -> Found:
 
 
 @cache
-def _condition(available: bool, on_shelf: bool) -> ColumnElement[bool] | None:
+def _condition(available: bool, on_shelf: bool, has_words: bool = False) -> ColumnElement[bool] | None:
     """SQL: the title has a copy that is here now, that stands on shelf :shelf_id, or one that does both."""
     if not available and not on_shelf:
         return None
     copy = exists().where(Copy.title_id == Title.id)
-    copy = copy.where(is_available() if available else Copy.state != "withdrawn")
-    return copy.where(Copy.shelf_id == bindparam("shelf_id")) if on_shelf else copy
+    here = copy.where(is_available())
+    if not on_shelf:
+        return here
+    is_on_it, is_kept = Copy.shelf_id == bindparam("shelf_id"), Copy.state != "withdrawn"
+    # With words, few titles are asked about their copies. Without, the shelf's titles come out of its index at once: SQLite would
+    # ask all titles, one after the other.
+    few = copy.where(is_on_it, is_kept) if has_words else Title.id.in_(select(Copy.title_id).where(is_on_it, is_kept))
+    return few & here.where(is_on_it) if available else few
 
 
 def _shown(rows: Sequence[TitleRow]) -> list[ShownRow]:

@@ -10,7 +10,8 @@ hits of a word to weigh it: 14 ms for "der" among 100,000 titles, where asking i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, cast
 
 from sqlalchemy import (
     Column,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from bibliothek.catalogue.dialects import DIALECTS, Dialect
 from bibliothek.catalogue.entries import terms_of
@@ -96,15 +98,32 @@ def check_index(db: Session) -> list[str]:
     """Compare the index with the tables: which titles are missing, stand there with other words, or are left over."""
     connection = db.connection()
     dialect = dialect_of(connection)
-    stored = {row.id: row.words for row in connection.execute(dialect.stored)}
     wrong = []
-    for title in all_titles(db):
-        found = stored.pop(title.id, None)
-        if found is None:
-            wrong.append(f"title {title.id} is not in the index")
-        elif found != dialect.row(title.id, terms_of(title))["words"]:
-            wrong.append(f"title {title.id} stands in the index with other words")
-    return wrong + [f"title {title_id} is in the index only" for title_id in stored]
+    titles = all_titles(db)
+    while batch := list(islice(titles, BATCH)):
+        between = {"first": batch[0].id, "last": batch[-1].id}
+        stored = {row.id: row.words for row in connection.execute(dialect.stored, between)}
+        for title in batch:
+            found = stored.get(title.id)
+            if found is None:
+                wrong.append(f"title {title.id} is not in the index")
+            elif found != dialect.row(title.id, terms_of(title))["words"]:
+                wrong.append(f"title {title.id} stands in the index with other words")
+    return wrong + _only_in_index(connection, dialect)
+
+
+def _only_in_index(connection: Connection, dialect: Dialect) -> list[str]:
+    left = select(_number(dialect)).where(_number(dialect).not_in(select(Title.id))).order_by(_number(dialect))
+    return [f"title {title_id} is in the index only" for title_id in connection.scalars(left)]
+
+
+def check_index_holds_all(db: Session) -> list[str]:
+    """As `check_index`, without a look at the words: a thousandth of the time."""
+    connection = db.connection()
+    dialect = dialect_of(connection)
+    missing = select(Title.id).where(Title.id.not_in(select(_number(dialect)))).order_by(Title.id)
+    absent = [f"title {title_id} is not in the index" for title_id in connection.scalars(missing)]
+    return absent + _only_in_index(connection, dialect)
 
 
 def ranked(dialect: Dialect, only: ColumnElement[bool] | None) -> CompoundSelect[*tuple[Any, ...]]:
@@ -147,7 +166,19 @@ def _matching(dialect: Dialect, name: str, only: ColumnElement[bool] | None) -> 
     matching = select(_number(dialect).label("id")).where(dialect.matches(name))
     if only is None:
         return matching
-    return matching.join_from(dialect.table, Title, Title.id == _number(dialect)).where(only)
+    number, parts = _number(dialect), cast("Iterable[Any]", iterate(only))
+    if any(_is_of_title(part) and part.name != "id" for part in parts):
+        return matching.join_from(dialect.table, Title, Title.id == number).where(only)
+
+    def as_number(part: Any, **_more: object) -> Any:
+        return number if _is_of_title(part) else None
+
+    # All it asks of a title is its number, which the index has, too: without the title itself it takes half as long.
+    return matching.where(replacement_traverse(only, {}, as_number))  # type: ignore[call-overload]
+
+
+def _is_of_title(part: Any) -> bool:
+    return isinstance(part, Column) and getattr(part.table, "name", None) == "title"
 
 
 def _number(dialect: Dialect) -> Column[int]:

@@ -67,6 +67,21 @@ def without_article(words: list[str], articles: frozenset[str] = _EVERY_ARTICLE)
     return words[1:] if len(words) > 1 and words[0] in articles else words
 
 
+class _WithoutMarks(dict[int, int | None]):
+    """For `str.translate`, which asks once for each sign: marks go, the rest stays. Half of an index is made of this."""
+
+    def __missing__(self, point: int) -> int | None:
+        kept = None if unicodedata.category(chr(point)).startswith("M") else point
+        if point < _USUAL:
+            self[point] = kept
+        return kept
+
+
+# Latin, Greek, Cyrillic and their marks. The rest is not kept: there are a million signs.
+_USUAL = 0x2000
+_WITHOUT_MARKS = _WithoutMarks()
+
+
 @lru_cache(maxsize=2048)
 def _lower(text: str) -> str:
     """Lower case, composed, compatibility forms (ligatures, full width) resolved."""
@@ -76,5 +91,5 @@ def _lower(text: str) -> str:
 
 def _bare_words(small: str) -> list[str]:
     apart = unicodedata.normalize("NFKD", small.translate(SPELLED))
-    bare = "".join(sign for sign in apart if not unicodedata.category(sign).startswith("M"))
+    bare = apart.translate(_WITHOUT_MARKS)
     return [word[:LONGEST_WORD] for word in _WORD.findall(bare.translate(SPELLED).lower())]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, false
+from sqlalchemy import CheckConstraint, ForeignKey, Index, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from bibliothek.catalogue.models import Title
@@ -53,16 +53,18 @@ class Copy(Base):
         CheckConstraint("state IN ('intake', 'active', 'repair', 'missing', 'withdrawn')", name="state"),
         # The queue of copies without a label stays quick however many copies there are.
         partial_index("ix_copy_unlabelled", "id", where="labelled_at IS NULL"),
+        # Which titles stand on a shelf, and how many copies, without reading these.
+        Index("ix_copy_shelf_id_title_id_state", "shelf_id", "title_id", "state"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(ForeignKey("paper_code.code"), unique=True)
     title_id: Mapped[int] = mapped_column(ForeignKey("title.id", ondelete="RESTRICT"), index=True)
-    shelf_id: Mapped[int | None] = mapped_column(ForeignKey("shelf.id", ondelete="RESTRICT"), index=True)
+    shelf_id: Mapped[int | None] = mapped_column(ForeignKey("shelf.id", ondelete="RESTRICT"))
     state: Mapped[str]
     created_at: Mapped[datetime]
-    labelled_at: Mapped[datetime | None]
+    labelled_at: Mapped[datetime | None] = mapped_column(index=True)
     # How it looks ("new", "good", "worn", "damaged"), and why and since when it is not the library's any more.
     condition: Mapped[str | None]
     withdrawn_at: Mapped[datetime | None]

@@ -46,17 +46,15 @@ def loans(
 ) -> Page:
     """Open loans, the longest due first. `weiter` puts the cursor where the next book is scanned."""
     overdue_on = visit.today if nur == "ueberfaellig" else None
-    count = queries.count_open_loans(visit.db, overdue_on, q)
-    pages = max(1, -(-count // PER_PAGE))
-    number = min(page_number(seite), pages)
-    rows = queries.open_loans(visit.db, (number - 1) * PER_PAGE, PER_PAGE, overdue_on, q)
+    found = queries.page_of_loans(visit.db, page_number(seite), PER_PAGE, overdue_on, q)
     return visit.page(
         "lending/loans.html",
         fragment="lending/_loans.html",
-        loans=[(row, rules.days_late(row.loan.due_on, visit.today)) for row in rows],
-        count=count,
-        page=number,
-        pages=pages,
+        loans=[(row, rules.days_late(row.loan.due_on, visit.today)) for row in found.rows],
+        count=found.total,
+        more=found.more,
+        page=found.number,
+        pages=found.pages,
         base=PATH + "?" + urlencode({"q": q, "nur": nur}) + "&seite=",
         q=q,
         overdue_only=overdue_on is not None,

@@ -48,7 +48,7 @@ class Member(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
-    sort_name: Mapped[str]
+    sort_name: Mapped[str] = mapped_column(index=True)
     email: Mapped[str | None] = mapped_column(unique=True)
     role: Mapped[str]
     created_at: Mapped[datetime]

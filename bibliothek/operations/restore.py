@@ -303,7 +303,7 @@ def _unsound(backup: Backup, connection: Connection, settings: Settings, now: da
         outbox.leave_unsent(db, now)
         catch_up(db, settings, now)
         db.flush()
-        findings = [*verify(db, now), Finding(PICTURED, _pictures_missing(backup, db))]
+        findings = [*verify(db, now, has_new_index=True), Finding(PICTURED, _pictures_missing(backup, db))]
     return [one for one in findings if one.broken]
 
 

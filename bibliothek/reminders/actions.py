@@ -1,4 +1,4 @@
-"""Remind: one message a member about everything that is late and was not yet said. Inside the caller's one transaction."""
+"""Remind: one message a member about everything that is late and was not yet said."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from bibliothek.db import Database
 from bibliothek.i18n import use_language
 from bibliothek.lending.models import Borrower
 from bibliothek.library.queries import library, library_for_change
@@ -18,8 +19,11 @@ from bibliothek.mail.message import Message, Renders, make
 from bibliothek.mail.models import Mail
 from bibliothek.reminders import rules
 from bibliothek.reminders.models import Reminder
-from bibliothek.reminders.queries import KIND, LateMember, loans_in, overdue_by_member, recipient_of
+from bibliothek.reminders.queries import KIND, LateMember, loans_in, overdue_by_member, recipient_of, to_remind
 from bibliothek.settings import Settings
+
+# Members who are reminded in one transaction: about half a second.
+AT_ONCE = 200
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -63,7 +67,8 @@ def remind(
     member_ids: Sequence[int] | None = None,
     again: bool = False,
 ) -> Reminded:
-    """Queue one message to everybody (or to `member_ids`) with loans overdue on `today` that were not reminded yet.
+    """Queue one message to everybody (or to `member_ids`) with loans overdue on `today` that were not reminded yet, inside the
+    caller's one transaction.
 
     `again` tries those once more that the mail server refused for good. Nobody without an address gets one. Deliver
     `mail_ids` once the transaction is over; a second call finds nothing left to say.
@@ -77,6 +82,24 @@ def remind(
                 _say(db, member, loan_ids, now, message(templates, settings, library_name, member.name, len(loan_ids)))
             )
     return Reminded(tuple(said))
+
+
+def remind_everybody(
+    database: Database, today: date, now: datetime, templates: Renders, settings: Settings
+) -> Reminded:
+    """`remind` for all, some members to a transaction: of thousands, one would keep everybody from lending for a minute."""
+    with database.reading() as db:
+        member_ids = to_remind(db, today)
+    said: list[Said] = []
+    for some in in_parts(member_ids):
+        with database.writing() as db:
+            said += remind(db, today, now, templates, settings, some).said
+    return Reminded(tuple(said))
+
+
+def in_parts(member_ids: Sequence[int]) -> list[Sequence[int]]:
+    """So many members as are reminded in one transaction, and so on."""
+    return [member_ids[first : first + AT_ONCE] for first in range(0, len(member_ids), AT_ONCE)]
 
 
 def _still_out(db: Session, loan_ids: Collection[int]) -> list[int]:

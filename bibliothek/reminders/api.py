@@ -9,7 +9,7 @@ import msgspec
 from litestar.params import JSONBody
 
 from bibliothek.clock import refuse_if_behind
-from bibliothek.reminders.actions import remind, would_remind
+from bibliothek.reminders.actions import remind_everybody, would_remind
 from bibliothek.reminders.pages import deliver_for
 from bibliothek.web.calls import Call, Made, write_call
 from bibliothek.web.sign_in import Audience
@@ -40,7 +40,7 @@ def counts(_call: Call, ids: dict[str, Any]) -> RemindersAnswer:
 
 
 def send(call: Call, data: RemindersCall | None) -> dict[str, int]:
-    """Remind in a transaction of its own, then deliver without one."""
+    """Remind in transactions of its own, then deliver without one."""
     wanted = data or RemindersCall()
     kit, today = call.kit, wanted.today or call.today
     if wanted.dry_run:
@@ -48,8 +48,7 @@ def send(call: Call, data: RemindersCall | None) -> dict[str, int]:
             would = would_remind(db, today)
         return {"messages": would.messages, "loans": would.loans, "sent": 0, "failed": 0}
     refuse_if_behind(kit.clock)
-    with kit.database.writing() as db:
-        did = remind(db, today, call.now, kit.templates, kit.settings)
+    did = remind_everybody(kit.database, today, call.now, kit.templates, kit.settings)
     states = deliver_for(kit, did.mail_ids, PATIENCE)
     return {"messages": did.messages, "loans": did.loans, "sent": states["sent"], "failed": states["failed"]}
 

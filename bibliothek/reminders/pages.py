@@ -6,9 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
+from functools import partial
 from typing import Literal
 
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
 from bibliothek.clock import refuse_if_behind
@@ -18,9 +19,10 @@ from bibliothek.mail import outbox
 from bibliothek.members import queries as members
 from bibliothek.problems import NotFound
 from bibliothek.reminders import queries
-from bibliothek.reminders.actions import hooks, message, remind
+from bibliothek.reminders.actions import hooks, in_parts, message, remind
 from bibliothek.reminders.queries import KIND, LateMember, overdue_by_member
 from bibliothek.web import once
+from bibliothek.web.paging import page_number
 from bibliothek.web.routes import errand, page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Kit, Page, Redirect, Visit
@@ -29,6 +31,8 @@ DESK = "/verwaltung/erinnerungen"
 
 # How long a press of the button waits to say how it went; what takes longer goes on in the background.
 PATIENCE = 5.0
+# Members on a page of the desk.
+PER_PAGE = 100
 
 
 class NobodyLate(NotFound):
@@ -41,16 +45,22 @@ class NobodyLate(NotFound):
 
 
 @page(DESK, Audience.LIBRARIANS)
-def desk(visit: Visit) -> Page:
+def desk(visit: Visit, seite: FromQuery[str] = "1") -> Page:
     """Who is late and with what, and how far their reminders have come."""
-    late = overdue_by_member(visit.db, visit.today)
+    members, loans = queries.count_late(visit.db, visit.today)
+    pages = max(1, -(-members // PER_PAGE))
+    number = min(page_number(seite), pages)
+    late = queries.late_members(visit.db, visit.today, (number - 1) * PER_PAGE, PER_PAGE)
     waiting, reason = queries.waiting_reason(visit.db)
     return visit.page(
         "reminders/desk.html",
         by_mail=[member for member in late if member.email and not member.is_refused],
         in_person=[member for member in late if not member.email or member.is_refused],
-        late_loans=sum(len(member.loans) for member in late),
-        to_remind=sum(1 for member in late if member.open_ids),
+        late_members=members,
+        late_loans=loans,
+        to_remind=len(queries.to_remind(visit.db, visit.today)),
+        page=number,
+        pages=pages,
         zone=visit.settings.timezone,
         waiting=waiting,
         waiting_reason=reason,
@@ -100,17 +110,25 @@ def send_waiting(visit: Visit) -> Redirect:
 def _remind(visit: Visit, member_ids: Sequence[int] | None) -> Redirect:
     kit = visit.kit
     again = member_ids is not None
-    return _send(
-        visit,
-        lambda db: remind(db, visit.today, visit.now, kit.templates, kit.settings, member_ids, again).mail_ids,
-    )
+    if member_ids is None:
+        with kit.database.reading() as db:
+            member_ids = queries.to_remind(db, visit.today)
+
+    def some(of: Sequence[int], db: Session) -> list[int]:
+        return remind(db, visit.today, visit.now, kit.templates, kit.settings, of, again).mail_ids
+
+    return _send(visit, *(partial(some, part) for part in in_parts(member_ids) or [[]]))
 
 
-def _send(visit: Visit, choose: Callable[[Session], list[int]]) -> Redirect:
-    """Send the mails that `choose` names; the second press of a button says the same of the first one's mails."""
+def _send(visit: Visit, choose: Callable[[Session], list[int]], *more: Callable[[Session], list[int]]) -> Redirect:
+    """Send the mails that `choose` names, and `more` in transactions of their own; the second press of a button says the same of
+    the first one's mails."""
     refuse_if_behind(visit.kit.clock)
     with visit.kit.database.writing() as db:
         mail_ids = _chosen_once(visit, db, choose)
+    for others in more:
+        with visit.kit.database.writing() as db:
+            mail_ids += others(db)
     return _say(visit, deliver_for(visit.kit, mail_ids, PATIENCE))
 
 

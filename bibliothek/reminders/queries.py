@@ -76,6 +76,36 @@ def overdue_by_member(db: Session, today: date, member_ids: Sequence[int] | None
     return [_late_member(list(group), today) for _id, group in groupby(rows, key=lambda row: row.member_id)]
 
 
+def late_members(db: Session, today: date, offset: int, limit: int) -> list[LateMember]:
+    """Some of the same, however many there are."""
+    ids = _late(today, select(Member.id)).group_by(Member.id).order_by(Member.sort_name, Member.id)
+    return overdue_by_member(db, today, db.scalars(ids.offset(offset).limit(limit)).all())
+
+
+def count_late(db: Session, today: date) -> tuple[int, int]:
+    """How many members have something overdue, and how many loans these are."""
+    counts = select(func.count(Borrower.member_id.distinct()), func.count()).join_from(Borrower, Loan)
+    members, loans = db.execute(counts.where(Loan.returned_at.is_(None), Loan.due_on < today)).one()
+    return members, loans
+
+
+def to_remind(db: Session, today: date) -> Sequence[int]:
+    """Who has an address and a loan of which they may be told now (`rules.may_be_reminded`), by number."""
+    never_left = (Mail.state == "cancelled") | ((Mail.state == "failed") & (Mail.ended_at >= Mail.expires_at))
+    query = (
+        _late(today, select(Member.id))
+        .outerjoin(Reminder, (Reminder.loan_id == Loan.id) & (Reminder.stage == rules.OVERDUE))
+        .outerjoin(Mail, Mail.id == Reminder.mail_id)
+        .where(address_of_member().is_not(None), Reminder.id.is_(None) | never_left)
+    )
+    return db.scalars(query.distinct().order_by(Member.id)).all()
+
+
+def _late(today: date, query: Select[Any]) -> Select[Any]:
+    joined = query.join_from(Loan, Borrower, Borrower.loan_id == Loan.id).join(Member, Member.id == Borrower.member_id)
+    return joined.where(Loan.returned_at.is_(None), Loan.due_on < today)
+
+
 def _overdue(today: date) -> Select[*tuple[Any, ...]]:
     return (
         select(

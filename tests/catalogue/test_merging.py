@@ -20,6 +20,7 @@ from bibliothek.catalogue.models import Cover, Title, TitleMerge
 from bibliothek.catalogue.queries import NoSuchTitle
 from bibliothek.copies.actions import add_copy
 from bibliothek.copies.models import Copy
+from bibliothek.db import LARGEST_ID
 from bibliothek.donations.models import Pile, PileBook
 from bibliothek.models import metadata
 from bibliothek.operations.verify import verify
@@ -52,7 +53,7 @@ def everything(db: Session) -> dict[str, list[Any]]:
         for table in metadata.sorted_tables
         if table.name != "title_merge"
     }
-    index = db.execute(search.dialect_of(db.connection()).stored).all()
+    index = db.execute(search.dialect_of(db.connection()).stored, {"first": 0, "last": LARGEST_ID}).all()
     return {**rows, "title_search": sorted(map(tuple, index))}
 
 

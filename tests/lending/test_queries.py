@@ -122,3 +122,13 @@ def test_the_last_return_of_a_copy(db: Session) -> None:
         make.loan(db, copy)
         actions.give_back(db, copy, NOW + timedelta(hours=hours), TODAY)
     assert queries.last_return(db, copy.id) == NOW + timedelta(hours=2)
+
+
+def test_of_loans_that_are_looked_for_only_the_first_are_counted(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "MOST_FOUND", 3)
+    for n in range(5):
+        make.loan(db, make.copy(db, title=f"Momo {n}"))
+    found = queries.page_of_loans(db, 9, 2, q="momo")
+    assert (found.total, found.more, found.number, found.pages, len(found.rows)) == (3, True, 2, 2, 1)
+    every = queries.page_of_loans(db, 3, 2)
+    assert (every.total, every.more, every.number, every.pages, len(every.rows)) == (5, False, 3, 3, 1)

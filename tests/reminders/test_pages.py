@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 from bibliothek.mail import outbox, rounds
 from bibliothek.members.models import Member
-from bibliothek.reminders import pages
+from bibliothek.reminders import actions, pages
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
@@ -237,3 +239,36 @@ def test_the_server_sends_what_waits_by_itself(mailing: Library, box: Postbox, m
 
 def test_the_week_that_a_mail_waits_is_the_week_that_is_promised() -> None:
     assert timedelta(days=7) == outbox.LONGEST_WAIT
+
+
+def test_the_desk_shows_a_hundred_members_a_page_and_counts_all(
+    mailing: Library, desk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PER_PAGE", 2)
+    for name in ("Mitglied C", "Mitglied A", "Mitglied B"):
+        late_member(mailing, 2, name=name)
+    first, second = text_of(desk.get(DESK).text), text_of(desk.get(DESK + "?seite=2").text)
+    for said in (first, second):
+        assert "3 Mitglieder haben etwas Überfälliges: zusammen 6 Bücher." in said
+        assert "Alle erinnern (3)" in said
+    assert [name in first for name in ("Mitglied A", "Mitglied B", "Mitglied C")] == [True, True, False]
+    assert [name in second for name in ("Mitglied A", "Mitglied B", "Mitglied C")] == [False, False, True]
+
+
+def test_all_are_reminded_in_transactions_of_a_few_members(
+    mailing: Library, desk: Client, box: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "AT_ONCE", 2)
+    for _ in range(5):
+        late_member(mailing)
+    parts = []
+
+    def noting(db: Session, *given: Any) -> actions.Reminded:
+        done = actions.remind(db, *given)
+        parts.append(done.messages)
+        return done
+
+    monkeypatch.setattr(pages, "remind", noting)
+    assert "5 Nachrichten sind verschickt." in text_of(desk.submit(DESK).text)
+    assert parts == [2, 2, 1]
+    assert len(set(box.addresses)) == 5
