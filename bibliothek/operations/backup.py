@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -118,9 +119,11 @@ def write(database: Database, settings: Settings, file: Path, now: datetime) -> 
     The database may be older than this code. Memory does not grow with the library, and nobody who lends or returns waits.
     Raises Failed where there is no library.
     """
-    half = file.with_name(f".{file.name}.{os.getpid()}.half")
+    # Not named after the process: in a container it has the same number each time, also after one that was killed.
+    handle, name = tempfile.mkstemp(".half", f".{file.name}.", file.parent)
+    half = Path(name)
     try:
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        with os.fdopen(handle, "wb") as out:
             with ZipFile(out, "w", ZIP_DEFLATED) as box:
                 manifest = _fill(box, database, settings, now)
             out.flush()

@@ -101,7 +101,8 @@ def _refuse_without_room(backup: Backup, folder: Path) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Database]:
-    """An empty database in a folder of its own within `folder`, which goes afterwards."""
+    """An empty database in a folder of its own within `folder`, which goes afterwards. Nobody else may have one there."""
+    tidy(folder)
     with (
         tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as made,
         closing(open_database(None, Path(made) / "bibliothek.sqlite")) as database,
@@ -110,13 +111,14 @@ def _scratch(folder: Path) -> Iterator[Database]:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a restore or a rehearsal left that was killed. Nobody may be at one."""
+    """Remove what a restore or a rehearsal left that was killed: in it is also what the library has forgotten since. Nobody may be
+    at one."""
     for left in folder.glob(f"{SCRATCH}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
 def _into_sqlite(backup: Backup, settings: Settings, now: datetime, even_if_unsound: bool) -> Restored:
-    with _scratch(settings.data) as database, nobody_serves(settings, database):
+    with nobody_serves(settings), _scratch(settings.data) as database:
         with database.engine.begin() as connection:
             unknown = load(backup, connection)
             _refuse_unsound(backup, connection, settings, now, even_if_unsound)

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from bibliothek.settings import Keep, Settings
 
 NAME = re.compile(r"bibliothek-(\d{8}T\d{6})Z\.zip")
+# Of those that are made before an upgrade; somebody's own may be called nearly so.
+NAME_BEFORE = re.compile(r"vor-\d{4}_\d\d_\d\d_\w+\.zip")
 
 
 def name_at(moment: datetime) -> str:

@@ -147,6 +147,12 @@ def test_a_backup_that_fails_leaves_the_one_before(
 # ---- While it is used ----
 
 
+def test_what_one_that_was_killed_left_is_in_nobodys_way(library: Library, tmp_path: Path) -> None:
+    # In a container, processes have the same number after each start.
+    (tmp_path / f".x.zip.{os.getpid()}.half").touch()
+    written(library, tmp_path / "x.zip")
+
+
 def test_backups_made_while_people_lend_hold_all_that_was_acknowledged(both: Library, tmp_path: Path) -> None:
     book, is_up = Book(furnish(both)), Event()
     is_up.set()
@@ -313,6 +319,14 @@ def test_a_restore_that_is_killed_leaves_the_old_library_or_the_new_one(library:
     assert "old" in ended
     restore.tidy(library.settings.data)
     assert list(library.settings.data.glob(f"{restore.SCRATCH}*")) == []
+
+
+def test_what_a_killed_restore_left_goes_with_the_next_one(library: Library, good: Path) -> None:
+    left = library.settings.data / f"{restore.SCRATCH}abc"
+    left.mkdir()
+    library.database.close()
+    restore.restore(good, library.settings, NOW)
+    assert not left.exists()
 
 
 @pytest.mark.postgres

@@ -163,18 +163,27 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
     folder = library.settings.backups
     assert folder
     (folder / ".zurueckgespielt-abc").mkdir(parents=True)
+    (library.settings.data / ".zurueckgespielt-abc").mkdir()
     for name, age in (
         (".alt.zip.1.half", 2 * 86400),
         (".neu.zip.1.half", 60),
-        ("vor-1.zip", 29 * 86400),
-        ("vor-2.zip", 86400),
+        ("vor-2026_11_26_intake.zip", 29 * 86400),
+        ("vor-2026_11_27_t_turns.zip", 86400),
+        # Made by hand: nobody but the one who made it removes it.
+        ("vor-dem-umzug.zip", 400 * 86400),
     ):
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
     with library.database.writing() as db:
         nightly.now_please(db, library.clock())
     nights.do_what_is_due()
-    assert sorted(os.listdir(folder)) == [".neu.zip.1.half", name_at(NOON), "vor-2.zip"]
+    assert sorted(os.listdir(folder)) == [
+        ".neu.zip.1.half",
+        name_at(NOON),
+        "vor-2026_11_27_t_turns.zip",
+        "vor-dem-umzug.zip",
+    ]
+    assert not (library.settings.data / ".zurueckgespielt-abc").exists()
 
 
 def test_switched_off_nothing_happens_and_nobody_is_alarmed(library: Library) -> None:

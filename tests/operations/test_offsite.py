@@ -91,6 +91,19 @@ def test_one_that_arrived_cut_short_is_brought_again(place: str, tmp_path: Path)
     assert there(place) == {whole.name: whole.stat().st_size}
 
 
+def test_the_backups_of_another_library_that_lie_deeper_are_nobodys_business(place: str, tmp_path: Path) -> None:
+    [ours] = made(tmp_path / "backups", DAYS[:1])
+    [theirs] = made(tmp_path / "theirs", ["bibliothek-20261101T040000Z.zip"])
+    deeper = place.replace("?", "/deeper?") if "?" in place else f"{place}/deeper"
+    if "://" not in place:
+        Path(deeper).mkdir()
+    there(place)
+    offsite.send(Settings(backup_to=deeper), [theirs])
+    assert offsite.send(Settings(backup_to=place, backup_keep=Keep(1, 0)), [ours]) == 1
+    assert set(there(place)) == {ours.name}
+    assert set(there(deeper)) == {theirs.name}
+
+
 def test_a_wrong_password_is_said_but_not_repeated(webdav: str, tmp_path: Path) -> None:
     files = made(tmp_path / "backups", DAYS[:1])
     with s3.server() as server:
