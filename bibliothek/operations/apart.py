@@ -110,11 +110,11 @@ def _answer(arguments: list[str]) -> Answer:
     folder = settings.backups
     assert folder is not None
     try:
-        if arguments[0] == "make":
-            now = datetime.fromisoformat(arguments[2]).astimezone(UTC)
-            return Answer(made=make(settings, folder, arguments[1], now))
+        what, now, names = arguments[0], datetime.fromisoformat(arguments[1]).astimezone(UTC), arguments[2:]
+        if what == "make":
+            return Answer(made=make(settings, folder, names[0], now))
         files = [file for file in folder.iterdir() if NAME.fullmatch(file.name)]
-        return Answer(sent=offsite.send(settings, files, arguments[1:]))
+        return Answer(sent=offsite.send(settings, files, now, names))
     except (Failed, OSError, SQLAlchemyError) as error:
         return Answer(trouble=_in_words(error, folder))
 

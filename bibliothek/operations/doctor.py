@@ -392,7 +392,7 @@ def _backup(db: Session, settings: Settings, now: datetime) -> Finding:
         "Sicherung",
         "Mehr sagt die Seite Verwaltung → Sicherungen; „bibliothek backup DATEI“ macht jetzt eine.",
     )
-    known = nightly.last_backup(db)
+    known = nightly.last_backup(db, now)
     if settings.backups is None:
         return Finding(about, "gut", "von selbst wird keine gemacht (BIBLIOTHEK_BACKUP_DIR=off)")
     if known.newest is None:
