@@ -50,10 +50,13 @@ def serving(settings: Settings, database: Database) -> Iterator[None]:
 
 
 @contextmanager
-def nobody_serves(settings: Settings, database: Database) -> Iterator[None]:
-    """Do something that no server may see half done. Raises Failed while one runs, and none starts meanwhile."""
+def nobody_serves(settings: Settings, database: Database | None = None) -> Iterator[None]:
+    """Do something that no server may see half done. Raises Failed while one runs, and none starts meanwhile.
+
+    With SQLite the database need not be there yet.
+    """
     runs = "Die Bibliothek läuft gerade. Halte erst alle Server an, die sie benutzen."
-    if database.is_sqlite:
+    if database is None or database.is_sqlite:
         with _locked_file(settings, fcntl.LOCK_EX, runs):
             yield
         return

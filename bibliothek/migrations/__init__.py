@@ -17,9 +17,14 @@ class NewerDatabase(Exception):
     """The database was written by a newer Bibliothek than this one."""
 
 
+def revisions() -> set[str]:
+    """All that this code knows; each file is called by the date that it starts with."""
+    return {file.stem for file in (FOLDER / "versions").glob("2*.py")}
+
+
 def newest() -> str:
-    """The revision this code expects: the last file by name, which starts with its date."""
-    return max(file.stem for file in (FOLDER / "versions").glob("2*.py"))
+    """The revision this code expects: the last file by name."""
+    return max(revisions())
 
 
 def current(connection: Connection) -> str | None:

@@ -7,6 +7,7 @@ ends with the server: when nobody holds the other end of its stdin any more.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import threading
@@ -22,14 +23,15 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bibliothek.catalogue.covers import folder_of
 from bibliothek.db import Database, open_database
 from bibliothek.operations import backup, offsite, restore
-from bibliothek.operations.rotation import NAME
+from bibliothek.operations.rotation import NAME, NAME_BEFORE
 from bibliothek.problems import Failed
-from bibliothek.settings import Keep, Settings, load_settings
+from bibliothek.settings import Settings, load_settings
 
 # What must stay free for those who lend: the database is on the same disk.
 ROOM = 100_000_000
 # A file that is still being written after so long is one whose process was killed.
 STALE_S = 24 * 60 * 60
+HALF = re.compile(r"\..*\.half")
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def make(settings: Settings, folder: Path, name: str, now: datetime) -> Made:
     """A backup of this moment, restored into a scratch library and verified. Raises Failed where there could be none."""
     began = time.monotonic()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _tidy(folder, settings.backup_keep)
+    _tidy(folder, settings)
     with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
         _refuse_without_room(database, settings, folder)
         written = backup.write(database, settings, folder / name, now)
@@ -71,14 +73,16 @@ def make(settings: Settings, folder: Path, name: str, now: datetime) -> Made:
     return Made(name, now, written.size, round(time.monotonic() - began, 1), broken, trouble)
 
 
-def _tidy(folder: Path, keep: Keep) -> None:
+def _tidy(folder: Path, settings: Settings) -> None:
     """What was left by one that was killed, and what was written before an upgrade (upgrade.py) as long ago as the oldest that stay
     by themselves. Only one is made at a time, but somebody may write one here by hand."""
-    restore.tidy(folder)
+    for place in (folder, settings.data):
+        restore.tidy(place)
+    keep = settings.backup_keep
     kept_s = max(keep.days, 7 * keep.weeks) * 24 * 60 * 60
-    for pattern, longest_s in ((".*.half", STALE_S), ("vor-*.zip", kept_s)):
-        for file in folder.glob(pattern):
-            if time.time() - file.stat().st_mtime > longest_s:
+    for pattern, longest_s in ((HALF, STALE_S), (NAME_BEFORE, kept_s)):
+        for file in folder.iterdir():
+            if pattern.fullmatch(file.name) and time.time() - file.stat().st_mtime > longest_s:
                 file.unlink(missing_ok=True)
 
 
@@ -106,11 +110,11 @@ def _answer(arguments: list[str]) -> Answer:
     folder = settings.backups
     assert folder is not None
     try:
-        if arguments[0] == "make":
-            now = datetime.fromisoformat(arguments[2]).astimezone(UTC)
-            return Answer(made=make(settings, folder, arguments[1], now))
+        what, now, names = arguments[0], datetime.fromisoformat(arguments[1]).astimezone(UTC), arguments[2:]
+        if what == "make":
+            return Answer(made=make(settings, folder, names[0], now))
         files = [file for file in folder.iterdir() if NAME.fullmatch(file.name)]
-        return Answer(sent=offsite.send(settings, files, arguments[1:]))
+        return Answer(sent=offsite.send(settings, files, now, names))
     except (Failed, OSError, SQLAlchemyError) as error:
         return Answer(trouble=_in_words(error, folder))
 

@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -61,6 +62,7 @@ NOT_CARRIED_OVER = {"browser_session", "sign_in", "pairing", "once", "source_tur
 # Rows that are in memory at once.
 BATCH = 1000
 PIECE = 1 << 20
+TABLE_NAME = re.compile("[a-z_]{1,60}")
 PICTURE_NAME = re.compile(rf"[0-9a-f]{{32}}-[sl]\.{EXTENSION}")
 
 Kind = Literal["integer", "text", "boolean", "instant", "date", "bytes", "json"]
@@ -118,9 +120,11 @@ def write(database: Database, settings: Settings, file: Path, now: datetime) -> 
     The database may be older than this code. Memory does not grow with the library, and nobody who lends or returns waits.
     Raises Failed where there is no library.
     """
-    half = file.with_name(f".{file.name}.{os.getpid()}.half")
+    # Not named after the process: in a container it has the same number each time, also after one that was killed.
+    handle, name = tempfile.mkstemp(".half", f".{file.name}.", file.parent)
+    half = Path(name)
     try:
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        with os.fdopen(handle, "wb") as out:
             with ZipFile(out, "w", ZIP_DEFLATED) as box:
                 manifest = _fill(box, database, settings, now)
             out.flush()
@@ -155,15 +159,22 @@ def _fill(box: ZipFile, database: Database, settings: Settings, now: datetime) -
 
 
 def tables_of(connection: Connection) -> list[Table]:
-    """The tables of the database whose rows a backup holds, as they are there."""
+    """The tables of the database whose rows a backup holds, as they are there.
+
+    Not those that no version of ours can have made, by their names or by what is in them: somebody keeps more in the same database.
+    """
     names = inspect(connection).get_table_names()
     wanted = [name for name in names if not BUILT_ANEW.fullmatch(name) and name not in NOT_CARRIED_OVER]
     found = MetaData()
     found.reflect(connection, only=wanted, resolve_fks=False)
-    return [found.tables[name] for name in sorted(wanted)]
+    return [found.tables[name] for name in sorted(wanted) if _may_be_ours(found.tables[name])]
 
 
-def kind_of(of: Column[Any]) -> Kind:
+def _may_be_ours(one: Table) -> bool:
+    return bool(TABLE_NAME.fullmatch(one.name)) and all(kind_of(part) for part in one.columns)
+
+
+def kind_of(of: Column[Any]) -> Kind | None:
     match of.type:
         case Boolean():
             return "boolean"
@@ -179,11 +190,11 @@ def kind_of(of: Column[Any]) -> Kind:
             return "integer"
         case String():
             return "text"
-    raise TypeError(f"{of} is of a type that backups do not know: {of.type!r}")
+    return None
 
 
 def _write_table(box: ZipFile, connection: Connection, one: Table) -> Part:
-    kinds = {str(part.name): kind_of(part) for part in one.columns}
+    kinds = {str(part.name): kind for part in one.columns if (kind := kind_of(part))}
     plain = table(one.name, *(column(name, TYPES[kind]) for name, kind in kinds.items()))
     asked = [cast(plain.c[name], Text) if kind == "json" else plain.c[name] for name, kind in kinds.items()]
     rows = select(*asked).order_by(*(plain.c[part.name] for part in one.primary_key))

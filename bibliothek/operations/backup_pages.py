@@ -47,7 +47,7 @@ def backups(visit: Visit) -> Page:
     return visit.page(
         "operations/backups.html",
         is_on=settings.backups is not None,
-        last=nightly.last_backup(visit.db),
+        last=nightly.last_backup(visit.db, visit.now),
         is_alarming=nightly.is_alarming(visit.db, settings, visit.now),
         rows=_rows(visit),
         next_at=next_night(visit.now, settings).astimezone(settings.timezone),

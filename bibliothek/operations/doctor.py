@@ -37,7 +37,9 @@ from bibliothek.mail import rounds
 from bibliothek.mail.message import mail_host
 from bibliothek.mail.send import Server, Unreachable, connect
 from bibliothek.migrations import current, newest
+from bibliothek.models import metadata
 from bibliothek.operations import health, nightly
+from bibliothek.operations.backup import NOT_CARRIED_OVER
 from bibliothek.settings import (
     KEY_BYTES,
     PREFIX,
@@ -56,6 +58,9 @@ CONNECT_S = 5
 # By this much a clock may be wrong before a date is: then nothing should be lent by it.
 WRONG_DATE = timedelta(hours=1)
 SYNCHRONISE = "Stelle die Uhr: „sudo timedatectl set-ntp true“, oder von Hand mit „sudo date -s …“."
+
+# Columns that say when the library shall go on with something by itself: minutes later, or an hour.
+WAITING = {"next_at", "next_try_at", "lease_until", "forget_at"}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -95,7 +100,19 @@ def trust_clock(database: Database, now: datetime) -> bool:
         if seen is None or seen <= now:
             return False
         jobs.set_back(db, now)
+        _undo_the_later_moments(db, now)
         return True
+
+
+def _undo_the_later_moments(db: Session, now: datetime) -> None:
+    """What a clock wrote that was a year ahead would count for a year: a link to sign in would open, mail would wait, and who had
+    a book that came back would not be forgotten. So all sign in anew, and what waits is due now."""
+    for name in NOT_CARRIED_OVER:
+        db.execute(metadata.tables[name].delete())
+    for table in metadata.tables.values():
+        for column in table.columns:
+            if column.name in WAITING:
+                db.execute(table.update().where(column > now).values({column: now}))
 
 
 # ---- Nobody sees a password ----
@@ -392,7 +409,7 @@ def _backup(db: Session, settings: Settings, now: datetime) -> Finding:
         "Sicherung",
         "Mehr sagt die Seite Verwaltung → Sicherungen; „bibliothek backup DATEI“ macht jetzt eine.",
     )
-    known = nightly.last_backup(db)
+    known = nightly.last_backup(db, now)
     if settings.backups is None:
         return Finding(about, "gut", "von selbst wird keine gemacht (BIBLIOTHEK_BACKUP_DIR=off)")
     if known.newest is None:

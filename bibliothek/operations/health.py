@@ -105,7 +105,7 @@ def last_round(job: Job | None, now: datetime) -> Check:
 
 def last_backup(db: Session, settings: Settings, now: datetime) -> Check:
     """By the newest one that was restored for trial and found sound, wherever the server makes them itself."""
-    known = nightly.last_backup(db)
+    known = nightly.last_backup(db, now)
     if settings.backups is None:
         return Check("backup")
     if known.trouble:

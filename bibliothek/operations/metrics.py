@@ -166,7 +166,7 @@ class _Library(Collector):
         ended = {(job.name,): job.ended_at for job in db.scalars(select(Job)) if job.ended_at}
         at = {job: moment.timestamp() for job, moment in ended.items()}
         yield _gauge("job_ended_timestamp_seconds", "When a job of the server last ended", at, "job")
-        good_at = last_backup(db).good_at
+        good_at = last_backup(db, now).good_at
         if good_at:
             age = (now - good_at).total_seconds()
             yield _gauge(

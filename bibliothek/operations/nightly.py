@@ -22,16 +22,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from bibliothek import jobs
-from bibliothek.clock import is_behind
 from bibliothek.db import Database
 from bibliothek.library.models import Library
 from bibliothek.operations.apart import Answer, Made
-from bibliothek.operations.rotation import NAME, moment_of, name_at, next_night, to_keep
+from bibliothek.operations.rotation import AHEAD, NAME, moment_of, name_at, next_night, to_keep
 from bibliothek.settings import PREFIX, Settings
 
 JOB, SENDING = "backup", "backup elsewhere"
-# Longer than it takes with a million titles. One that died is done again after it.
-LEASE = timedelta(hours=3)
+# Longer than it takes with a million titles, or with a slow line. One that died is done again after it; one that takes longer hangs
+# (a share that is gone), and is ended: the next night would wait for it, too.
+LEASE, SENDING_LEASE = timedelta(hours=3), timedelta(hours=20)
 # After trouble.
 AGAIN = timedelta(hours=1)
 # Not at once after the start: the first page comes first.
@@ -80,17 +80,19 @@ def account(db: Session) -> Account:
     return _outcome(jobs.find(db, JOB), Account)
 
 
-def last_backup(db: Session) -> LastBackup:
+def last_backup(db: Session, now: datetime) -> LastBackup:
     job = jobs.find(db, JOB)
     done, sending = _outcome(job, Account), _outcome(jobs.find(db, SENDING), Sending)
-    good = [made.made_at for made in done.backups if made.is_sound]
-    newest = done.backups[0] if done.backups else None
+    # One that a wrong clock dated later says nothing about the days up to now.
+    backups = [made for made in done.backups if made.made_at - now <= AHEAD]
+    good = [made.made_at for made in backups if made.is_sound]
+    newest = backups[0] if backups else None
     return LastBackup(max(good, default=None), newest, done.trouble, sending.sent_at, sending.trouble, _is_running(job))
 
 
 def is_alarming(db: Session, settings: Settings, now: datetime) -> bool:
     """Whether somebody should look why there is no good backup of the last days. Not in a library that is younger than that."""
-    if settings.backups is None or not last_backup(db).is_too_old(now):
+    if settings.backups is None or not last_backup(db, now).is_too_old(now):
         return False
     set_up_at = db.scalar(select(Library.set_up_at))
     return set_up_at is not None and now - set_up_at > TOO_OLD
@@ -169,15 +171,16 @@ class Nights:
                 log.exception("no backup")
 
     def do_what_is_due(self) -> None:
-        """Make the backup of this night, and bring to the other place what is not there, if nobody else is at it."""
-        if is_behind(self._clock):
-            return
-        if self._claim(JOB, next_night(self._clock(), self._settings)):
+        """Make the backup of this night, and bring to the other place what is not there, if nobody else is at it.
+
+        Also while the machine's clock is behind: it may be for long, and the library's own goes on.
+        """
+        if self._claim(JOB, LEASE, next_night(self._clock(), self._settings)):
             self._make()
-        if self._settings.backup_to and self._claim(SENDING, self._clock()):
+        if self._settings.backup_to and self._claim(SENDING, SENDING_LEASE, self._clock()):
             self._send()
 
-    def _claim(self, name: str, first_at: datetime) -> bool:
+    def _claim(self, name: str, lease: timedelta, first_at: datetime) -> bool:
         """Whether the job is due and ours. One that was never done is due at `first_at`."""
         now = self._clock()
         with self._database.reading() as db:
@@ -185,17 +188,25 @@ class Nights:
             if job and job.next_at > now:
                 return False
         with self._database.writing() as db:
-            if not jobs.claim(db, name, now, LEASE):
+            if not jobs.claim(db, name, now, lease):
                 return False
             if job is None and first_at > now:
                 jobs.finish(db, name, now, first_at)
                 return False
             return True
 
+    def _give_back(self, name: str) -> None:
+        """Let the next server begin with it at once, and not when the lease ends."""
+        now = self._clock()
+        with self._database.writing() as db:
+            job = jobs.find(db, name)
+            jobs.finish(db, name, now, now, job.outcome if job else None)
+
     def _make(self) -> None:
         now = self._clock()
-        answer = self._ask("make", name_at(now), now.isoformat())
+        answer = self._ask(LEASE, "make", now.isoformat(), name_at(now))
         if answer is None:
+            self._give_back(JOB)
             return
         done, ended = self._settled(answer), self._clock()
         log.log(
@@ -220,7 +231,7 @@ class Nights:
         known = {made.name: made for made in [answer.made, *before.backups]}
         here = local_files(self._settings)
         bad = {made.name for made in known.values() if not made.is_sound}
-        kept = to_keep({*known, *here}, self._settings.backup_keep, self._settings.timezone, bad)
+        kept = to_keep({*known, *here}, self._settings.backup_keep, self._settings.timezone, self._clock(), bad)
         for name in here.keys() - kept:
             here[name].unlink(missing_ok=True)
         return Account([known[name] for name in sorted(known.keys() & kept, reverse=True)])
@@ -228,8 +239,9 @@ class Nights:
     def _send(self) -> None:
         with self._database.reading() as db:
             bad = [made.name for made in account(db).backups if not made.is_sound]
-        answer = self._ask("send", *bad)
+        answer = self._ask(SENDING_LEASE, "send", self._clock().isoformat(), *bad)
         if answer is None:
+            self._give_back(SENDING)
             return
         ended = self._clock()
         with self._database.writing() as db:
@@ -241,8 +253,8 @@ class Nights:
             again = ended + (AGAIN if answer.trouble else timedelta(days=1))
             jobs.finish(db, SENDING, ended, again, msgspec.json.encode(done).decode())
 
-    def _ask(self, *arguments: str) -> Answer | None:
-        """What the process answers; None when the server ends."""
+    def _ask(self, patience: timedelta, *arguments: str) -> Answer | None:
+        """What the process answers, which is ended when it takes longer than `patience`; None when the server ends."""
         self._process = subprocess.Popen(  # noqa: S603 (no word of anybody else is in it)
             [sys.executable, "-m", "bibliothek.operations.apart", *arguments],
             stdin=subprocess.PIPE,
@@ -253,7 +265,11 @@ class Nights:
             if self._stop.is_set():
                 process.kill()
             assert process.stdout
+            end = threading.Timer(patience.total_seconds(), process.kill)
+            end.daemon = True
+            end.start()
             said = process.stdout.read()
+            end.cancel()
         if self._stop.is_set():
             return None
         if process.returncode or not said:

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
@@ -37,7 +38,7 @@ class Place(Protocol):
     def close(self) -> None: ...
 
 
-def send(settings: Settings, files: Collection[Path], bad: Collection[str] = ()) -> int:
+def send(settings: Settings, files: Collection[Path], now: datetime, bad: Collection[str] = ()) -> int:
     """Bring these backups to the other place, the newest first, and remove what is too old there. Returns how many are there then.
 
     One that is there already with the same size stays. Raises Failed.
@@ -45,7 +46,7 @@ def send(settings: Settings, files: Collection[Path], bad: Collection[str] = ())
     assert settings.backup_to
     with closing(open_place(settings.backup_to)) as place:
         there = place.sizes()
-        wanted = to_keep({*there, *(file.name for file in files)}, settings.backup_keep, settings.timezone, bad)
+        wanted = to_keep({*there, *(file.name for file in files)}, settings.backup_keep, settings.timezone, now, bad)
         for file in sorted(files, reverse=True):
             if file.name in wanted and there.get(file.name) != file.stat().st_size:
                 place.put(file)
@@ -187,7 +188,8 @@ class _S3:
 
     def sizes(self) -> dict[str, int]:
         with self._faults():
-            entries = [entry for batch in self._store.list() for entry in batch]
+            # Not what lies deeper: that is another library's.
+            entries = self._store.list_with_delimiter()["objects"]
         names = {str(entry["path"]).rpartition("/")[2]: int(entry["size"]) for entry in entries}
         return {name: size for name, size in names.items() if NAME.fullmatch(name)}
 

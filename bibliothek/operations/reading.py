@@ -19,13 +19,15 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import msgspec
 
-from bibliothek.migrations import newest
-from bibliothek.operations.backup import BATCH, FORMAT, MANIFEST, PICTURE_NAME, PIECE, Kind, Manifest, Part
+from bibliothek.migrations import newest, revisions
+from bibliothek.operations.backup import BATCH, FORMAT, MANIFEST, PICTURE_NAME, PIECE, TABLE_NAME, Kind, Manifest, Part
 from bibliothek.problems import Failed
 
-PART_NAME = re.compile(r"tables/[a-z_]{1,60}\.jsonl|covers/[0-9a-f]{2}\.tar")
+PART_NAME = re.compile(rf"tables/{TABLE_NAME.pattern}\.jsonl|covers/[0-9a-f]{2}\.tar")
 MOST_PARTS = 1000
 LARGEST_MANIFEST = 1_000_000
+# Of an entry of a zip (APPNOTE 4.4.4): it can be read with a password only, and we write none so.
+ENCRYPTED = 1
 # The longest a row is: a record of another library's as it came.
 LONGEST_ROW = 64_000_000
 
@@ -152,13 +154,15 @@ def _checked(file: Path, box: ZipFile) -> Manifest:
     there = {info.filename: info for info in box.infolist()}
     if MANIFEST not in there:
         raise BadBackup(f"{file.name} ist ein Zip, aber keine Sicherung einer Bibliothek.")
-    if there[MANIFEST].file_size > LARGEST_MANIFEST:
+    if there[MANIFEST].file_size > LARGEST_MANIFEST or any(info.flag_bits & ENCRYPTED for info in box.infolist()):
         raise _damaged(file)
     with _as_bad(file):
         content = box.read(MANIFEST)
         _refuse_newer(file, content)
         manifest = msgspec.json.decode(content, type=Manifest)
     names = [part.name for part in manifest.parts]
+    if manifest.revision not in revisions():
+        raise _damaged(file)
     if len(box.infolist()) > MOST_PARTS or len(set(names)) != len(names) or {*names, MANIFEST} != set(there):
         raise _damaged(file)
     for part in manifest.parts:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import JSON, Integer, bindparam, cast, column, func, insert, inspect, select, table, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import covers
@@ -101,7 +101,8 @@ def _refuse_without_room(backup: Backup, folder: Path) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Database]:
-    """An empty database in a folder of its own within `folder`, which goes afterwards."""
+    """An empty database in a folder of its own within `folder`, which goes afterwards. Nobody else may have one there."""
+    tidy(folder)
     with (
         tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as made,
         closing(open_database(None, Path(made) / "bibliothek.sqlite")) as database,
@@ -110,13 +111,14 @@ def _scratch(folder: Path) -> Iterator[Database]:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a restore or a rehearsal left that was killed. Nobody may be at one."""
+    """Remove what a restore or a rehearsal left that was killed: in it is also what the library has forgotten since. Nobody may be
+    at one."""
     for left in folder.glob(f"{SCRATCH}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
 def _into_sqlite(backup: Backup, settings: Settings, now: datetime, even_if_unsound: bool) -> Restored:
-    with _scratch(settings.data) as database, nobody_serves(settings, database):
+    with nobody_serves(settings), _scratch(settings.data) as database:
         with database.engine.begin() as connection:
             unknown = load(backup, connection)
             _refuse_unsound(backup, connection, settings, now, even_if_unsound)
@@ -135,9 +137,15 @@ def _set_aside(settings: Settings, now: datetime) -> Path | None:
     old = settings.sqlite_file
     if old is None or not old.exists():
         return None
+    is_in_use = 0
     with suppress(sqlite3.Error), closing(sqlite3.connect(old)) as connection:
         # What is still in the log goes into the file. Where it is too damaged for that, both are kept.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        is_in_use, _frames, _moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if is_in_use:
+        raise Failed(
+            "Ein anderes Programm benutzt die Datenbank gerade, vielleicht „bibliothek backup“ oder „bibliothek import“. Warte, "
+            "bis es fertig ist. Nichts ist geändert."
+        )
     aside = settings.data / f"{ASIDE}{now.astimezone(UTC):%Y%m%d-%H%M%S}"
     aside.mkdir(mode=0o700)
     for name in (old.name, *(old.name + suffix for suffix in LOG)):
@@ -217,6 +225,10 @@ def load(backup: Backup, connection: Connection) -> list[str]:
         # The lines after the first may name values.
         words = str(error.orig).strip().splitlines()[0]
         raise BadBackup(f"{backup.file.name} widerspricht sich selbst: {words}") from error
+    except DataError as error:
+        # SQLite keeps characters and numbers that PostgreSQL does not.
+        words = str(error.orig).strip().splitlines()[0]
+        raise Failed(f"Was in {backup.file.name} steht, nimmt diese Datenbank nicht an: {words}") from error
     _count_on(connection, backup)
     upgrade_within(connection)
     with Session(connection) as db:

@@ -11,6 +11,11 @@ from zoneinfo import ZoneInfo
 from bibliothek.settings import Keep, Settings
 
 NAME = re.compile(r"bibliothek-(\d{8}T\d{6})Z\.zip")
+# Of those that are made before an upgrade; somebody's own may be called nearly so.
+NAME_BEFORE = re.compile(r"vor-\d{4}_\d\d_\d\d_\w+\.zip")
+
+# What is later than now by more was made by a clock that was wrong.
+AHEAD = timedelta(minutes=2)
 
 
 def name_at(moment: datetime) -> str:
@@ -35,12 +40,20 @@ def next_night(now: datetime, settings: Settings) -> datetime:
     return due.astimezone(UTC)
 
 
-def to_keep(names: Collection[str], keep: Keep, timezone: ZoneInfo, bad: Collection[str] = ()) -> set[str]:
+def to_keep(
+    names: Collection[str], keep: Keep, timezone: ZoneInfo, now: datetime, bad: Collection[str] = ()
+) -> set[str]:
     """The newest of each of the last days and weeks that have one, a sound one before one that is `bad`; and the newest sound one.
 
-    Days are counted, not subtracted from today: a clock that is a year ahead must not make everything too old.
+    Days are counted, not subtracted from today: a clock that is a year ahead must not make everything too old. Those that were
+    made with such a clock count by themselves: they must not take the places of those made with the right one.
     """
     made = {name: moment.astimezone(timezone) for name in names if (moment := moment_of(name))}
+    later = {name: moment for name, moment in made.items() if moment - now > AHEAD}
+    return _best({name: made[name] for name in made.keys() - later}, keep, bad) | _best(later, keep, bad)
+
+
+def _best(made: dict[str, datetime], keep: Keep, bad: Collection[str]) -> set[str]:
     best_first = sorted(made, key=lambda name: (name not in bad, made[name]), reverse=True)
     days = _first_of_each({name: made[name].date() for name in best_first})
     weeks = _first_of_each({name: made[name].isocalendar()[:2] for name in best_first})

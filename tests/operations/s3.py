@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
         if f"Credential={KEY}/" not in self.headers.get("Authorization", ""):
             self._say(403, "<Error><Code>InvalidAccessKeyId</Code></Error>")
         elif self.command == "GET" and "list-type" in asked:
-            self._list(name, asked["prefix"][0])
+            self._list(name, asked.get("prefix", [""])[0], is_flat="delimiter" in asked)
         elif self.command == "POST" and "delete" in asked:
             keys = re.findall("<Key>(.*?)</Key>", body.decode())
             for key in keys:
@@ -59,12 +59,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = _do  # noqa: N815 (so they are looked for)
 
-    def _list(self, bucket: str, prefix: str) -> None:
+    def _list(self, bucket: str, prefix: str, is_flat: bool) -> None:
+        start = f"{bucket}/{prefix}"
         entries = "".join(
             f"<Contents><Key>{escape(name.partition('/')[2])}</Key><Size>{len(content)}</Size>"
             "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
             for name, content in self.server.objects.items()
-            if name.startswith(f"{bucket}/{prefix}")
+            if name.startswith(start) and not (is_flat and "/" in name.removeprefix(start))
         )
         self._say(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{entries}</ListBucketResult>")
 

@@ -147,6 +147,12 @@ def test_a_backup_that_fails_leaves_the_one_before(
 # ---- While it is used ----
 
 
+def test_what_one_that_was_killed_left_is_in_nobodys_way(library: Library, tmp_path: Path) -> None:
+    # In a container, processes have the same number after each start.
+    (tmp_path / f".x.zip.{os.getpid()}.half").touch()
+    written(library, tmp_path / "x.zip")
+
+
 def test_backups_made_while_people_lend_hold_all_that_was_acknowledged(both: Library, tmp_path: Path) -> None:
     book, is_up = Book(furnish(both)), Event()
     is_up.set()
@@ -233,6 +239,48 @@ def test_a_foreign_file_is_refused(library: Library, tmp_path: Path) -> None:
     assert_refused(file, library, "ein Zip, aber keine Sicherung")
 
 
+@pytest.mark.parametrize("columns", ['"Notes" (x INTEGER)', "notes2 (x INTEGER)", "notes (x NUMERIC)"])
+def test_what_somebody_else_keeps_in_the_same_database_is_in_no_backup_and_in_nobodys_way(
+    both: Library, tmp_path: Path, columns: str
+) -> None:
+    with both.database.writing() as db:
+        db.execute(text(f"CREATE TABLE {columns}"))
+    names = {part.name for part in written(both, tmp_path / "x.zip").manifest.parts}
+    assert not [name for name in names if "otes" in name]
+    assert restore.rehearse(tmp_path / "x.zip", both.settings, tmp_path, NOW) == []
+
+
+def test_every_table_of_ours_is_in_a_backup_or_left_out_on_purpose(both: Library, tmp_path: Path) -> None:
+    names = {f"tables/{name}.jsonl" for name in metadata.tables.keys() - backup.NOT_CARRIED_OVER}
+    assert {part.name for part in written(both, tmp_path / "x.zip").manifest.parts} >= names
+
+
+def test_one_that_needs_a_password_is_refused(library: Library, good: Path) -> None:
+    content = bytearray(good.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 8] |= reading.ENCRYPTED
+    good.write_bytes(content)
+    assert_refused(good, library, "beschädigt")
+
+
+@pytest.mark.parametrize("revision", ["2026_01_01_never", "-1", ""])
+def test_a_revision_that_never_was_is_refused(library: Library, good: Path, revision: str) -> None:
+    assert_refused(repacked(good, {}, {"revision": revision}), library, "beschädigt")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("change", ["title = 'a' || char(0)", "year = 99999999999"])
+def test_what_postgresql_cannot_keep_is_said_in_a_line(
+    library: Library, tmp_path: Path, postgres_databases: postgres.Databases, change: str
+) -> None:
+    with library.database.writing() as db:
+        make.title(db)
+        db.execute(text(f"UPDATE title SET {change}"))
+    file = written(library, tmp_path / "x.zip").file
+    with postgres_databases.bare() as url, pytest.raises(Failed, match="nimmt diese Datenbank nicht an"):
+        restore.restore(file, Settings(data=tmp_path / "new", database_url=url), NOW)
+
+
 def test_a_newer_backup_is_refused(library: Library, good: Path) -> None:
     assert_refused(repacked(good, {}, {"revision": "2999_01_01_next"}), library, "neueren Version", Failed)
     assert_refused(repacked(good, {}, {"format": 2, "revision": newest()}), library, "neueren Version", Failed)
@@ -313,6 +361,26 @@ def test_a_restore_that_is_killed_leaves_the_old_library_or_the_new_one(library:
     assert "old" in ended
     restore.tidy(library.settings.data)
     assert list(library.settings.data.glob(f"{restore.SCRATCH}*")) == []
+
+
+def test_nothing_is_restored_under_a_command_that_is_still_at_work(library: Library, good: Path) -> None:
+    with library.database.reading() as db:
+        before = len(db.scalars(select(Title.id)).all())
+        with library.database.writing() as other:
+            make.title(other, "Neuer als die Sicherung")
+        with pytest.raises(Failed, match="benutzt die Datenbank"):
+            restore.restore(good, library.settings, NOW)
+    with library.database.reading() as db:
+        assert len(db.scalars(select(Title.id)).all()) == before + 1
+    assert list(library.settings.data.glob("*-vor-*")) == []
+
+
+def test_what_a_killed_restore_left_goes_with_the_next_one(library: Library, good: Path) -> None:
+    left = library.settings.data / f"{restore.SCRATCH}abc"
+    left.mkdir()
+    library.database.close()
+    restore.restore(good, library.settings, NOW)
+    assert not left.exists()
 
 
 @pytest.mark.postgres

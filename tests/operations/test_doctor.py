@@ -18,14 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
 from bibliothek import cli, jobs
+from bibliothek.lending import actions as lending
+from bibliothek.lending.models import Borrower
 from bibliothek.mail import send
 from bibliothek.mail.models import Mail
+from bibliothek.members import queries, sign_in
 from bibliothek.operations import doctor
+from bibliothek.tokens import hashed
 from tests import make
-from tests.conftest import Library
+from tests.conftest import NOON, Library
 from tests.mail.server import make_certificate, postbox
 from tests.serving import SOURCES, free_port
 
@@ -393,6 +397,24 @@ def test_a_clock_behind_what_the_library_saw_is_broken_until_somebody_trusts_it(
         assert abs(seen - now()) < timedelta(minutes=1)
         # It is due again at once, not in 400 days.
         assert jobs.claim(db, "round", now(), timedelta(minutes=1))
+
+
+def test_what_a_clock_wrote_that_was_a_year_ahead_does_not_count_for_a_year(both: Library) -> None:
+    later = NOON + timedelta(days=365)
+    with both.database.writing() as db:
+        jobs.claim(db, "round", later, timedelta())
+        loan = make.loan(db)
+        member = make.member(db, email="ava@example.org")
+        link = sign_in.new_link(db, member, later)
+        db.execute(update(Borrower).where(Borrower.loan_id == loan.id).values(forget_at=later))
+        times = {"created_at": later, "next_try_at": later, "expires_at": later + timedelta(days=1)}
+        db.add(Mail(kind="reminder", state="pending", member_id=member.id, address="ava@example.org", **times))
+    assert doctor.trust_clock(both.database, NOON)
+    with both.database.writing() as db:
+        assert queries.usable_link(db, hashed(link), NOON) is None
+        assert db.scalars(select(Mail.next_try_at)).all() == [NOON]
+        lending.forget_returned(db, NOON)
+        assert db.get(Borrower, loan.id) is None
 
 
 def test_a_clock_that_nobody_doubts_is_left_alone(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,10 @@ import pytest
 from sqlalchemy import text, update
 
 from bibliothek import jobs
+from bibliothek.clock import SteadyClock, is_behind
 from bibliothek.library.models import Library as LibraryRow
 from bibliothek.operations import apart, nightly
+from bibliothek.operations.doctor import trust_clock
 from bibliothek.operations.nightly import Nights
 from bibliothek.operations.reading import opened
 from bibliothek.operations.rotation import name_at, next_night, to_keep
@@ -44,7 +47,7 @@ def test_the_next_night_begins_by_the_clock_on_the_wall_also_where_it_is_turned(
 def kept(days: list[int], bad: tuple[int, ...] = (), keep: Keep = WEEK_AND_MONTH) -> list[int]:
     """Of backups that are so many days old, those that stay."""
     names = {name_at(NOON - timedelta(days=day)): day for day in days}
-    wanted = to_keep(names, keep, BERLIN, [name for name, day in names.items() if day in bad])
+    wanted = to_keep(names, keep, BERLIN, NOON, [name for name, day in names.items() if day in bad])
     return sorted(names[name] for name in wanted)
 
 
@@ -61,9 +64,18 @@ def test_the_last_sound_one_stays_however_many_came_after() -> None:
 
 
 def test_of_two_of_one_day_the_sound_one_stays() -> None:
-    names = [name_at(NOON), name_at(NOON + timedelta(hours=1))]
-    assert to_keep(names, Keep(1, 0), BERLIN, bad=names[1:]) == {names[0]}
-    assert to_keep(names, Keep(1, 0), BERLIN) == {names[1]}
+    names = [name_at(NOON - timedelta(hours=1)), name_at(NOON)]
+    assert to_keep(names, Keep(1, 0), BERLIN, NOON, bad=names[1:]) == {names[0]}
+    assert to_keep(names, Keep(1, 0), BERLIN, NOON) == {names[1]}
+
+
+def test_those_of_a_clock_that_was_ahead_take_no_places_of_the_others_nor_the_other_way_round() -> None:
+    ahead = [-day for day in range(400, 460)]
+    stay = kept([*range(60), *ahead])
+    assert [day for day in stay if day >= 0] == [0, 1, 2, 3, 4, 5, 6, 8, 15]
+    assert 7 <= len([day for day in stay if day < 0]) <= 7 + 4
+    # Of a new box whose clock stands in 1970, too, none goes that was there.
+    assert kept(ahead[:5]) == sorted(ahead[:5])
 
 
 # ---- By the server itself ----
@@ -75,13 +87,13 @@ def nights_of(library: Library, monkeypatch: pytest.MonkeyPatch, **settings: obj
     nights = Nights(library.database, library.settings, library.clock)
     monkeypatch.setattr(apart, "load_settings", lambda: library.settings)
     monkeypatch.setattr(apart, "ROOM", 0)
-    monkeypatch.setattr(nights, "_ask", lambda *words: apart._answer(list(words)))
+    monkeypatch.setattr(nights, "_ask", lambda _patience, *words: apart._answer(list(words)))
     return nights
 
 
 def state(library: Library) -> nightly.LastBackup:
     with library.database.reading() as db:
-        return nightly.last_backup(db)
+        return nightly.last_backup(db, library.clock())
 
 
 def test_a_server_makes_a_sound_backup_in_the_first_night_and_only_one_of_two_does(
@@ -163,18 +175,87 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
     folder = library.settings.backups
     assert folder
     (folder / ".zurueckgespielt-abc").mkdir(parents=True)
+    (library.settings.data / ".zurueckgespielt-abc").mkdir()
     for name, age in (
         (".alt.zip.1.half", 2 * 86400),
         (".neu.zip.1.half", 60),
-        ("vor-1.zip", 29 * 86400),
-        ("vor-2.zip", 86400),
+        ("vor-2026_11_26_intake.zip", 29 * 86400),
+        ("vor-2026_11_27_t_turns.zip", 86400),
+        # Made by hand: nobody but the one who made it removes it.
+        ("vor-dem-umzug.zip", 400 * 86400),
     ):
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
     with library.database.writing() as db:
         nightly.now_please(db, library.clock())
     nights.do_what_is_due()
-    assert sorted(os.listdir(folder)) == [".neu.zip.1.half", name_at(NOON), "vor-2.zip"]
+    assert sorted(os.listdir(folder)) == [
+        ".neu.zip.1.half",
+        name_at(NOON),
+        "vor-2026_11_27_t_turns.zip",
+        "vor-dem-umzug.zip",
+    ]
+    assert not (library.settings.data / ".zurueckgespielt-abc").exists()
+
+
+def test_one_of_a_clock_that_was_a_year_ahead_neither_replaces_the_next_nor_hides_that_there_is_none(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch, backup_keep=Keep(1, 0))
+    library.clock.pass_time(days=365)
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    library.clock.pass_time(days=-365)
+    trust_clock(library.database, library.clock())
+    assert state(library).is_too_old(library.clock())
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    assert state(library).good_at == NOON
+    assert name_at(NOON) in nightly.local_files(library.settings)
+
+
+def test_while_the_clock_is_behind_there_are_backups_all_the_same(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steady = SteadyClock(library.clock)
+    library.clock.pass_time(hours=-1)
+    assert is_behind(steady)
+    nights = nights_of(library, monkeypatch)
+    monkeypatch.setattr(nights, "_clock", steady)
+    with library.database.writing() as db:
+        nightly.now_please(db, steady())
+    nights.do_what_is_due()
+    assert len(nightly.local_files(library.settings)) == 1
+
+
+def test_a_server_that_ends_in_the_middle_leaves_it_to_the_next_one(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch)
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    library.clock.pass_time(minutes=1)
+    with monkeypatch.context() as ending:
+        ending.setattr(nights, "_ask", lambda *_words: None)
+        nights.do_what_is_due()
+    assert not state(library).is_running
+    nights.do_what_is_due()
+    assert state(library).good_at == library.clock.now
+
+
+def test_a_place_that_hangs_does_not_hold_up_the_next_night(library: Library) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        there = f"webdav://anna:x@127.0.0.1:{deaf.getsockname()[1]}/"
+        nights = Nights(library.database, replace(library.settings, backup_to=there), library.clock)
+        assert library.settings.backups
+        library.settings.backups.mkdir()
+        answer = nights._ask(timedelta(seconds=0.5), "send", NOON.isoformat())
+    assert answer is not None
+    assert "brach ab" in (answer.trouble or "")
 
 
 def test_switched_off_nothing_happens_and_nobody_is_alarmed(library: Library) -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ import pytest
 from bibliothek.operations import offsite
 from bibliothek.problems import Failed
 from bibliothek.settings import Keep, Settings
+from tests.conftest import NOON
 from tests.operations import s3
 
 DAYS = [f"bibliothek-202611{day:02}T030000Z.zip" for day in range(1, 29)]
+LATER = NOON + timedelta(days=30)
 # So large that S3 gets it in pieces.
 LARGE = 12_000_000
 
@@ -74,11 +77,11 @@ def made(folder: Path, names: list[str], size: int = 1000) -> list[Path]:
 def test_backups_arrive_whole_once_and_the_old_ones_go(place: str, tmp_path: Path) -> None:
     settings = Settings(backup_to=place, backup_keep=Keep(2, 1))
     files = made(tmp_path / "backups", DAYS[:3], LARGE)
-    offsite.send(settings, files)
+    offsite.send(settings, files, LATER)
     assert there(place) == {file.name: file.stat().st_size for file in files[1:]}
     files += made(tmp_path / "backups", DAYS[14:16])
     for _ in range(2):
-        offsite.send(settings, files)
+        offsite.send(settings, files, LATER)
         assert set(there(place)) == {DAYS[14], DAYS[15]}
 
 
@@ -86,9 +89,22 @@ def test_one_that_arrived_cut_short_is_brought_again(place: str, tmp_path: Path)
     settings = Settings(backup_to=place)
     [whole] = made(tmp_path / "backups", DAYS[:1])
     [half] = made(tmp_path / "half", DAYS[:1], 500)
-    offsite.send(settings, [half])
-    offsite.send(settings, [whole])
+    offsite.send(settings, [half], LATER)
+    offsite.send(settings, [whole], LATER)
     assert there(place) == {whole.name: whole.stat().st_size}
+
+
+def test_the_backups_of_another_library_that_lie_deeper_are_nobodys_business(place: str, tmp_path: Path) -> None:
+    [ours] = made(tmp_path / "backups", DAYS[:1])
+    [theirs] = made(tmp_path / "theirs", ["bibliothek-20261101T040000Z.zip"])
+    deeper = place.replace("?", "/deeper?") if "?" in place else f"{place}/deeper"
+    if "://" not in place:
+        Path(deeper).mkdir()
+    there(place)
+    offsite.send(Settings(backup_to=deeper), [theirs], LATER)
+    assert offsite.send(Settings(backup_to=place, backup_keep=Keep(1, 0)), [ours], LATER) == 1
+    assert set(there(place)) == {ours.name}
+    assert set(there(deeper)) == {theirs.name}
 
 
 def test_a_wrong_password_is_said_but_not_repeated(webdav: str, tmp_path: Path) -> None:
@@ -99,7 +115,7 @@ def test_a_wrong_password_is_said_but_not_repeated(webdav: str, tmp_path: Path) 
             f"s3://falsch123:falsch123@eimer?endpoint={server.address}",
         ):
             with pytest.raises(Failed, match="lässt uns nicht hinein") as raised:
-                offsite.send(Settings(backup_to=address), files)
+                offsite.send(Settings(backup_to=address), files, LATER)
             assert "falsch123" not in str(raised.value) + repr(Settings(backup_to=address))
 
 
@@ -113,10 +129,10 @@ def test_a_place_that_never_answers_is_given_up(address: str, tmp_path: Path, mo
         deaf.listen()
         settings = Settings(backup_to=address.format(port=deaf.getsockname()[1]))
         with pytest.raises(Failed, match=r"antwortet nicht|nimmt die Sicherung nicht"):
-            offsite.send(settings, made(tmp_path / "backups", DAYS[:1]))
+            offsite.send(settings, made(tmp_path / "backups", DAYS[:1]), LATER)
 
 
 def test_a_folder_that_is_not_mounted_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="eingehängt"):
-        offsite.send(Settings(backup_to=str(tmp_path / "usb")), made(tmp_path / "backups", DAYS[:1]))
+        offsite.send(Settings(backup_to=str(tmp_path / "usb")), made(tmp_path / "backups", DAYS[:1]), LATER)
     assert not (tmp_path / "usb").exists()
