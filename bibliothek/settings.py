@@ -365,7 +365,7 @@ def _backup_to(name: str, value: str) -> str:
 
 def _database_url(name: str, value: str) -> str:
     parts = _secret_url(value, ("postgresql", "postgres"))
-    if not parts:
+    if not parts or "://" not in value:
         raise BadSetting(
             f"{PREFIX}{name.upper()} muss mit postgresql:// beginnen und lesbar sein. "
             "Ohne diese Angabe gilt SQLite im Datenordner."
