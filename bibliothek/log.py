@@ -29,8 +29,9 @@ _DETAIL = re.compile(
     r"\nThe above exception was|\nDuring handling of)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
-# The value that does not fit: `invalid input syntax for type integer: "…"`, `syntax error near "…"`.
-_MISFIT = re.compile(r'(?:(?<=: )|(?<=near ))"[^"]*"')
+# The value that does not fit: `invalid input syntax for type integer: "…"`, `syntax error near "…"`, `value "…" is out of range`; a
+# PostgreSQL that was set up in German quotes »so«.
+_MISFIT = re.compile(r"""(?:(?<=: )|(?<=near )|(?<=bei )|(?<=value )|(?<=Wert ))(?:"[^"]*"|»[^«]*«)""")
 
 # What these say is about code. What any other exception says may be about whom the code was working for.
 _ABOUT_CODE = (AttributeError, ImportError, NameError, OSError, TypeError)
@@ -89,7 +90,7 @@ def _said(error: BaseException) -> str:
         return str(error)
     cause = getattr(error, "orig", None) or error
     if type(cause).__module__.startswith(_ABOUT_DATABASE):
-        return _MISFIT.sub('"…"', str(error))
+        return _MISFIT.sub("…", str(error))
     return "…"
 
 

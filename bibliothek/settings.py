@@ -150,17 +150,23 @@ def ensure_secret_key(settings: Settings) -> bytes:
     file = settings.data / "secret-key"
     if not file.exists():
         _make_key_file(file)
-    try:
-        key = bytes.fromhex(file.read_text(encoding="utf-8").partition("#")[0])
-    except ValueError:
-        key = b""
-    if len(key) < KEY_BYTES:
+    key = key_in(file)
+    if not key:
         # A machine would sign with anything, but from a short key anybody can work out the code of the first run.
         raise BadSetting(
             f"In {file.resolve()} steht kein ganzer Schlüssel. Hole die Datei aus einer Sicherung zurück, oder lösche sie: "
             "Dann macht der nächste Start eine neue, und nur Anmelde-Codes, die gerade unterwegs sind, gelten nicht mehr."
         )
     return key
+
+
+def key_in(file: Path) -> bytes:
+    """The key that a key file holds; nothing where it is not whole."""
+    try:
+        key = bytes.fromhex(file.read_text(encoding="utf-8").partition("#")[0])
+    except ValueError:
+        return b""
+    return key if len(key) >= KEY_BYTES else b""
 
 
 def _make_key_file(file: Path) -> None:
@@ -359,7 +365,7 @@ def _backup_to(name: str, value: str) -> str:
 
 def _database_url(name: str, value: str) -> str:
     parts = _secret_url(value, ("postgresql", "postgres"))
-    if not parts:
+    if not parts or "://" not in value:
         raise BadSetting(
             f"{PREFIX}{name.upper()} muss mit postgresql:// beginnen und lesbar sein. "
             "Ohne diese Angabe gilt SQLite im Datenordner."

@@ -71,18 +71,22 @@ class Workers:
         return max(0.0, min(self._due.values(), default=time.monotonic() + 3600) - time.monotonic())
 
     def _gather(self) -> None:
-        """Take leave of those that ended, and say when they are started again."""
+        """Take leave of those that ended, and say when they are started again.
+
+        As the first process of a container we are also given what a worker that was killed leaves behind: a backup, say.
+        """
         while self._running:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            number, began = self._running.pop(pid)
-            now = time.monotonic()
-            pause = 0.0 if now - began >= LIVED_S else min(2 * self._pauses[number] or FIRST_PAUSE_S, LONGEST_PAUSE_S)
-            self._pauses[number], self._due[number] = pause, now + pause
-            self._ended(number, os.waitstatus_to_exitcode(status), pause)
+            if pid in self._running:
+                number, began = self._running.pop(pid)
+                self._ended(number, began, os.waitstatus_to_exitcode(status))
 
-    def _ended(self, number: int, code: int, pause: float) -> None:
+    def _ended(self, number: int, began: float, code: int) -> None:
+        now = time.monotonic()
+        pause = 0.0 if now - began >= LIVED_S else min(2 * self._pauses[number] or FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._pauses[number], self._due[number] = pause, now + pause
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
         log.error("worker %d ended (%s), another one starts in %.1f s", number, how, pause)
 
@@ -101,7 +105,7 @@ class Workers:
             pid, _status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            del self._running[pid]
+            self._running.pop(pid, None)
 
     def _tell(self, what: signal.Signals) -> None:
         for pid in self._running:

@@ -134,5 +134,11 @@ def test_the_service_runs_what_make_install_puts_there() -> None:
     )
 
 
+def test_the_service_may_give_the_backup_of_each_night_a_lower_priority() -> None:
+    filters = re.findall(r"^SystemCallFilter=(.*)$", text("deploy/bibliothek.service"), re.MULTILINE)
+    # @resources has setpriority in it; what comes later counts.
+    assert filters.index("setpriority") > next(n for n, one in enumerate(filters) if "~" in one and "@resources" in one)
+
+
 def test_the_wrapper_is_a_shell_script_without_mistakes() -> None:
     subprocess.run(["sh", "-n", str(TOP / "deploy" / "bibliothek.sh")], check=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -95,6 +96,19 @@ def test_a_trace_tells_what_came_before_and_of_several_each() -> None:
         "TypeError: an int is needed",
     ]
     assert "was the direct cause" in said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f'value "{NAME}" is out of range for type integer',
+        f"ungültige Eingabesyntax für Typ integer: »{NAME}«",
+        f"Syntaxfehler bei »{NAME}«",
+        f"Wert »{NAME}« ist außerhalb des gültigen Bereichs für Typ integer",
+    ],
+)
+def test_a_value_that_does_not_fit_is_not_written_down_in_any_language(said: str) -> None:
+    assert "Unverkennbar" not in traced(psycopg.DataError(said))
 
 
 @pytest.mark.postgres

@@ -136,6 +136,10 @@ def test_nginx_leads_to_https_and_lets_our_headers_through(proxy: Proxy) -> None
     assert "camera=(self)" in through["permissions-policy"]
 
 
+def test_nobody_outside_gives_a_request_its_number(proxy: Proxy) -> None:
+    assert proxy.ask("GET", "/healthz", x_request_id="mine").headers["x-request-id"] != "mine"
+
+
 def test_what_is_too_large_is_refused_by_the_library_in_its_own_words(library: Library, proxy: Proxy) -> None:
     browser = opened(library, proxy)
     photo = b"\xff\xd8\xff" + bytes(26 * 1024 * 1024)

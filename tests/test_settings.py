@@ -63,6 +63,7 @@ def test_a_source_can_be_switched_off(tmp_path: Path) -> None:
         ("TIMEZONE", "Dresden", "eine Zeitzone wie Europe/Berlin"),
         ("LANGUAGE", "fr", "de oder en"),
         ("DATABASE_URL", "mysql://x/y", "postgresql://"),
+        ("DATABASE_URL", "postgresql:bibliothek", "postgresql://"),
         ("TRUSTED_PROXY", "caddy", "eine IP-Adresse"),
         ("SECRET_KEY", "kurz", "mindestens 32"),
         ("SMTP_URL", "http://geheim@x", "smtp://"),

@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 
 from bibliothek.db import Database, has_many_writers
 from bibliothek.lookup.breaker import Rest
-from bibliothek.lookup.fetch import Trouble
+from bibliothek.lookup.fetch import LONGEST_RETRY_S, Trouble
 from bibliothek.lookup.models import SourceTurn
 
 # Two are on their way already: how long until we look again, in seconds.
 LOOK_AGAIN_S = 0.1
 # A request that began before its deadline may take longer than that; of a process that dies in the middle the lease ends.
 LEASE_AFTER = timedelta(seconds=10)
+# Nobody waits so long for a turn, and for none does a source rest longer.
+LONGEST, LONGEST_REST = timedelta(minutes=2), timedelta(seconds=LONGEST_RETRY_S)
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
@@ -54,6 +56,7 @@ class Turns:
         """Our turn if it is ours now, for a request that begins within `seconds`."""
         with self._database.writing() as db:
             row, now = self._row(db)
+            self._forget_impossible(row, now)
             if row.rests_until > now:
                 left = max(1, round((row.rests_until - now).total_seconds()))
                 return Resting(Rest(_trouble(row.trouble), left), row.failures)
@@ -85,6 +88,13 @@ class Turns:
         with self._database.writing() as db:
             over = {SourceTurn.failures: 0, SourceTurn.rests_until: LONG_AGO}
             db.execute(update(SourceTurn).where(SourceTurn.url == self._url).values(over))
+
+    def _forget_impossible(self, row: SourceTurn, now: datetime) -> None:
+        """What lies further ahead than anything is ever put off was written by a clock that was wrong: it would last for years."""
+        ahead = {"next_at": self._apart, "first_until": LONGEST, "second_until": LONGEST, "rests_until": LONGEST_REST}
+        for column, longest in ahead.items():
+            if getattr(row, column) > now + longest:
+                setattr(row, column, LONG_AGO)
 
     def _row(self, db: Session) -> tuple[SourceTurn, datetime]:
         """The source's row, nobody else's meanwhile, and the moment by a clock that is the same for all processes."""

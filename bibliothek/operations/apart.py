@@ -12,7 +12,7 @@ import shutil
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -136,7 +136,9 @@ def _end_with_the_server() -> None:
 
 
 def main() -> None:
-    os.nice(19)
+    with suppress(PermissionError):
+        # Whoever may not even be modest makes the backup all the same.
+        os.nice(19)
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     sys.stdout.buffer.write(msgspec.json.encode(_answer(sys.argv[1:])))
     sys.stdout.flush()

@@ -41,11 +41,11 @@ from bibliothek.models import metadata
 from bibliothek.operations import health, nightly
 from bibliothek.operations.backup import NOT_CARRIED_OVER
 from bibliothek.settings import (
-    KEY_BYTES,
     PREFIX,
     BadSetting,
     Settings,
     is_loopback,
+    key_in,
     load_settings,
     unknown_settings,
 )
@@ -127,7 +127,7 @@ def _without_secrets(said: str, settings: Settings | None) -> str:
 
 
 def _secrets(settings: Settings) -> Iterator[str]:
-    for url in (settings.smtp_url, settings.database_url):
+    for url in (settings.smtp_url, settings.database_url, settings.backup_to):
         password = urlsplit(url).password if url else None
         if password:
             yield from {password, unquote(password)}
@@ -254,11 +254,7 @@ def _key(settings: Settings) -> Iterator[Finding]:
     file = settings.data.resolve() / "secret-key"
     if settings.secret_key or not os.access(file, os.R_OK):
         return
-    try:
-        is_whole = len(bytes.fromhex(file.read_text(encoding="utf-8"))) >= KEY_BYTES
-    except ValueError:
-        is_whole = False
-    if not is_whole:
+    if not key_in(file):
         mend = "Hole sie aus einer Sicherung zurück, oder lösche sie: Dann macht der nächste Start eine neue."
         yield Finding("Datenordner", "kaputt", f"In {file} steht kein ganzer Schlüssel.", mend)
 
@@ -330,7 +326,9 @@ def _database(settings: Settings, now: datetime) -> Sequence[Finding]:
 
 def _soon(url: str | None) -> str | None:
     """PostgreSQL's address, with little patience for one that does not answer."""
-    return url and url + ("&" if "?" in url else "?") + f"connect_timeout={CONNECT_S}"
+    if not url or "connect_timeout=" in url:
+        return url
+    return url + ("&" if "?" in url else "?") + f"connect_timeout={CONNECT_S}"
 
 
 def _mend_database(settings: Settings, error: Exception) -> str:
@@ -476,7 +474,9 @@ def _source(settings: Settings, variable: str, url: str) -> tuple[Finding, timed
     host = urlsplit(url).hostname or ""
     agent = {"user-agent": user_agent(settings.contact, settings.base_url)}
     try:
-        answer = httpx.get(url, headers=agent, timeout=SOURCE_S, trust_env=not is_loopback(host))
+        # Only the head: what comes after it may be long, or never end.
+        with httpx.stream("GET", url, headers=agent, timeout=SOURCE_S, trust_env=not is_loopback(host)) as answer:
+            pass
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         mend = (
             f"Kommt dieser Rechner ins Internet? Nachgeschlagen wird sonst ohne sie; „{variable}=off“ schaltet sie ab."

@@ -56,6 +56,19 @@ def test_three_processes_together_ask_no_more_often_than_one_and_two_at_a_time_a
     assert time.monotonic() - start >= REQUESTS * APART_S
 
 
+def test_what_a_wrong_clock_put_off_for_years_holds_nobody_up(both: Library) -> None:
+    years = datetime.now(UTC) + timedelta(days=4000)
+    with processes(both) as (one, other, _third):
+        with one.turn(time.monotonic() + 5) as ours:
+            assert ours
+        for column in ("next_at", "first_until", "second_until", "rests_until"):
+            with both.database.writing() as db:
+                db.execute(update(SourceTurn).values(first_until=years, second_until=years))
+                db.execute(update(SourceTurn).values({column: years}))
+            with other.turn(time.monotonic() + 2) as ours:
+                assert ours, column
+
+
 def test_a_source_in_trouble_is_left_alone_by_all_processes_and_their_failures_count_together(both: Library) -> None:
     now = datetime.now(UTC)
     with processes(both, 0.0) as (one, other, third):

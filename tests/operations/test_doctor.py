@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select, text, update
 
@@ -26,7 +28,8 @@ from bibliothek.lending.models import Borrower
 from bibliothek.mail import send
 from bibliothek.mail.models import Mail
 from bibliothek.members import queries, sign_in
-from bibliothek.operations import doctor
+from bibliothek.operations import doctor, nightly
+from bibliothek.settings import ensure_secret_key
 from bibliothek.tokens import hashed
 from tests import make
 from tests.conftest import NOON, Library
@@ -198,6 +201,11 @@ def test_a_folder_and_a_key_that_others_may_read(both: Library, examine: Examine
     assert [level for level, _says in examine().of("Datenordner")] == ["gut"]
 
 
+def test_a_key_as_the_first_start_makes_it_is_whole(both: Library, examine: Examine) -> None:
+    ensure_secret_key(replace(both.settings, secret_key=None))
+    assert [level for level, _says in examine().of("Datenordner")] == ["gut"]
+
+
 @pytest.mark.parametrize("written", ["", "ab" * 31, "kein Schlüssel"])
 def test_a_key_that_is_not_whole_is_broken(both: Library, examine: Examine, written: str) -> None:
     (both.settings.data / "secret-key").write_text(written)
@@ -312,6 +320,11 @@ def test_a_postgresql_that_does_not_answer_is_not_waited_for(empty: Examine) -> 
     assert time.monotonic() - began < 15
 
 
+def test_an_address_that_says_how_long_to_wait_is_taken_at_its_word(empty: Examine) -> None:
+    report = empty(DATABASE_URL=f"postgresql://ava@127.0.0.1:{free_port()}/bibliothek?connect_timeout=2")
+    assert report.level("Datenbank", "Connection refused") == "kaputt"
+
+
 def test_postgresql_settings_that_lose_loans_are_broken(both: Library, examine: Examine) -> None:
     report = examine()
     if both.database.is_sqlite:
@@ -354,6 +367,16 @@ def test_the_last_backup(
         with both.database.writing() as db:
             make.backup(db, now() - timedelta(hours=hours), trouble)
     assert examine().level("Sicherung", says) == level
+
+
+def test_what_the_other_place_of_backups_says_is_told_without_its_password(both: Library, examine: Examine) -> None:
+    account = nightly.Account(trouble="login as ava with ge/heim failed")
+    with both.database.writing() as db:
+        jobs.claim(db, nightly.JOB, now(), timedelta())
+        jobs.finish(db, nightly.JOB, now(), now(), msgspec.json.encode(account).decode())
+    report = examine(BACKUP_TO="webdavs://ava:ge%2Fheim@cloud.example.org/bibliothek")
+    assert report.level("Sicherung", "login as ava with … failed") == "Achtung"
+    assert "heim" not in report.said
 
 
 def test_a_round_that_stopped_and_mail_that_waits(both: Library, examine: Examine) -> None:
@@ -433,7 +456,7 @@ def test_a_clock_that_nobody_doubts_is_left_alone(
 
 
 @contextmanager
-def source(status: int = 200, ahead: timedelta = timedelta(), slow_s: float = 0) -> Iterator[str]:
+def source(status: int = 200, ahead: timedelta = timedelta(), slow_s: float = 0, promised: int = 0) -> Iterator[str]:
     """Somebody who answers with that status, and whose clock is so far ahead."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -442,7 +465,7 @@ def source(status: int = 200, ahead: timedelta = timedelta(), slow_s: float = 0)
             gone.wait(slow_s)
             self.send_response_only(status)
             self.send_header("Date", format_datetime(now() + ahead))
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(promised))
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
@@ -468,6 +491,12 @@ def test_a_source_that_answers(empty: Examine, status: int, level: str) -> None:
         report = empty(DNB_URL=url)
     assert [found for found, _says in report.of("Quelle")] == [level]
     assert report.code == 0
+
+
+def test_of_a_source_only_the_first_words_are_waited_for(empty: Examine) -> None:
+    with source(promised=1_000_000) as url:
+        report = empty(DNB_URL=url)
+    assert [found for found, _says in report.of("Quelle")] == ["gut"]
 
 
 def test_sources_that_do_not_answer_are_waited_for_together_and_not_long(

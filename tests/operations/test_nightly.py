@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -124,6 +126,28 @@ def test_a_server_makes_a_sound_backup_in_the_first_night_and_only_one_of_two_do
     with opened(file) as backup:
         assert backup.manifest.made_at == last.good_at
     assert os.listdir(file.parent) == [file.name]
+
+
+def test_where_nobody_may_step_back_behind_others_it_is_made_all_the_same(library: Library, tmp_path: Path) -> None:
+    script = (
+        "import errno, os, sys\n"
+        "def nice(_by): raise PermissionError(errno.EPERM, 'no')\n"
+        "os.nice = nice\n"
+        "from bibliothek.operations.apart import main\n"
+        "main()"
+    )
+    given = {"DATA": library.settings.data, "BACKUP_DIR": tmp_path / "backups"}
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "make", name_at(NOON), NOON.isoformat()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **{f"BIBLIOTHEK_{name}": str(value) for name, value in given.items()}},
+    ) as process:
+        assert process.stdout
+        said = process.stdout.read()
+    made = msgspec.json.decode(said, type=apart.Answer).made
+    assert made
+    assert made.is_sound
 
 
 def test_one_that_breaks_invariants_is_red_and_the_good_one_stays(

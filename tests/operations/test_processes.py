@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -105,6 +106,35 @@ def test_without_the_process_that_started_them_workers_end_by_themselves(library
         server.process.kill()
         server.process.wait()
         assert psutil.wait_procs(workers, 20)[1] == []
+
+
+# The first process of a container, and a worker that is killed in the middle of a backup: its process is ours from then on.
+FIRST_OF_A_CONTAINER = """
+import ctypes, os, subprocess, sys
+from bibliothek.workers import Workers
+be_child_subreaper = 36
+assert ctypes.CDLL(None).prctl(be_child_subreaper, 1, 0, 0, 0) == 0
+def serve(_number):
+    left_behind = subprocess.Popen([sys.executable, "-c", "print('ended', flush=True)"])
+    print("serves", flush=True)
+    os._exit(1)
+Workers(serve, 1).run()
+print("told to end", flush=True)
+"""
+
+
+def test_the_first_process_of_a_container_takes_what_a_killed_worker_leaves_behind() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FIRST_OF_A_CONTAINER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout
+        lines = iter(process.stdout)
+        seen = Counter(next(lines, "").strip() for _ in range(5))
+        assert seen["serves"] >= 2
+        assert seen["ended"] >= 2
+        process.terminate()
+        assert "told to end\n" in lines
+        assert process.wait(20) == 0
 
 
 # ---- What the server does by itself ----
