@@ -121,9 +121,9 @@ def _what_to_do(
 def _badge(found: AtDesk, mine: bool, today: date) -> str:
     if not found.on_loan or found.due_on is None:
         return "here" if found.state in LENDABLE else found.state
-    if not mine or (found.due_on - today).days > SOON:
-        return "loan"
-    return "late" if lending_rules.is_overdue(found.due_on, today) else "soon"
+    if lending_rules.is_overdue(found.due_on, today):
+        return "late"
+    return "soon" if mine and (found.due_on - today).days <= SOON else "loan"
 
 
 # For everyone, because whoever is not signed in presses it, too: they sign in first, and then it is done.

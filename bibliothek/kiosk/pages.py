@@ -15,10 +15,12 @@ from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import LANGUAGES, _, language, use_language
 from bibliothek.kiosk import actions, queries
 from bibliothek.kiosk.greeting_pages import shown
+from bibliothek.kiosk.guests import are_welcome
 from bibliothek.kiosk.pairing_pages import COOKIE_LASTS, waiting_page
 from bibliothek.kiosk.rules import Answer, age_of
 from bibliothek.kiosk.words import said
-from bibliothek.labels.pdf import CardText, member_cards
+from bibliothek.labels.pdf import CardText
+from bibliothek.labels.pdf import command_cards as printed_commands
 from bibliothek.library.queries import library_for_change
 from bibliothek.members.actions import end_session
 from bibliothek.members.sign_in import token_for_press
@@ -161,6 +163,7 @@ def _panel(visit: Visit, answer: Answer | None, reload: bool = False) -> Page:
     """
     device = queries.device(visit.db, _device(visit))
     here = queries.here(visit.db, device, visit.now)
+    basket_seconds = queries.seconds_of_basket(device, visit.now)
     return visit.page(
         "kiosk/kiosk.html",
         fragment="kiosk/_result.html",
@@ -168,7 +171,8 @@ def _panel(visit: Visit, answer: Answer | None, reload: bool = False) -> Page:
         session=here,
         question=queries.question(visit.db, device, visit.now),
         undo_seconds=queries.seconds_to_undo(device, visit.now),
-        basket_seconds=queries.seconds_of_basket(device, visit.now),
+        basket_seconds=basket_seconds,
+        takes_guests=bool(basket_seconds) and are_welcome(visit.db),
         only_returns=device.only_returns,
         is_large=bool(visit.request.cookies.get(LARGE)),
         reload=reload,
@@ -252,7 +256,7 @@ def command_cards(visit: Visit) -> File:
         "large": _("Große Schrift"),
     }
     cards = [CardText(command_code(name), text) for name, text in names.items()]
-    pdf = member_cards(cards, library=visit.library.name if visit.library else "")
+    pdf = printed_commands(cards, library=visit.library.name if visit.library else "")
     return File(pdf, "application/pdf", _("Befehlskarten") + ".pdf")
 
 

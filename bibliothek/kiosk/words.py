@@ -108,8 +108,8 @@ def _word(answer: Answer) -> str:
 
 def _command_word(what: str) -> str:
     return {
-        "undone": _("Zurückgenommen"),
-        "nothing_to_undo": _("Nichts zurückzunehmen"),
+        "undone": _("Rückgängig gemacht"),
+        "nothing_to_undo": _("Nichts rückgängig zu machen"),
         "done": _("Fertig"),
         "language": _("Sprache gewechselt"),
         "large": _("Schriftgröße gewechselt"),
@@ -122,7 +122,7 @@ def _command_text(what: str) -> str | None:
         case "undone":
             return _("Alles ist wieder so wie vorher.")
         case "nothing_to_undo":
-            return _("Zurücknehmen geht 30 Sekunden lang, und nur das Letzte, was hier geschehen ist.")
+            return _("Rückgängig machen geht 30 Sekunden lang, und nur das Letzte, was hier geschehen ist.")
         case "only_returns":
             return _("Hier gibst du Bücher nur zurück. Zum Ausleihen nimm das andere Tablet oder dein Handy.")
     return None

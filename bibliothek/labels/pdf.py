@@ -107,15 +107,29 @@ def shelf_labels(shelves: Sequence[ShelfText], sheet: Sheet, *, base_url: str, l
 
 def member_cards(cards: Sequence[CardText], *, library: str) -> bytes:
     """Cards of 85.6 × 54 mm, ten on an A4 page with marks to cut along, as PDF. Raises NothingToPrint."""
+    sentences = [
+        _("Karte scannen, Buch scannen: ausgeliehen."),
+        _("Verloren? Sag Bescheid, dann gilt sie nicht mehr."),
+        _("Gefunden? Bitte in der Bibliothek abgeben."),
+    ]
+    return _cards(_("Mitgliedskarten"), cards, sentences, library)
+
+
+def command_cards(cards: Sequence[CardText], *, library: str) -> bytes:
+    """What tells the tablet what to do, on cards of the same size, as PDF. Raises NothingToPrint."""
+    return _cards(_("Befehlskarten"), cards, [_("Am Tablet scannen."), _("Die Karte bleibt beim Tablet.")], library)
+
+
+def _cards(title: str, cards: Sequence[CardText], sentences: Sequence[str], library: str) -> bytes:
     if not cards:
         raise NothingToPrint
     rest = iter(cards)
-    with new_document(_("Mitgliedskarten"), library, _page(CARD)) as (canvas, output):
+    with new_document(title, library, _page(CARD)) as (canvas, output):
         for page in positions(CARD, 1, len(cards)):
             _cutting_marks(canvas)
             for place, card in zip(page, rest, strict=False):
                 with placed(canvas, *_corner(CARD, place)):
-                    _card(canvas, card, library)
+                    _card(canvas, card, sentences, library)
             canvas.showPage()
     return output.getvalue()
 
@@ -198,7 +212,7 @@ def _for_one_line(byline: str, column: Column) -> str:
     return _("{names} u. a.", names=first)
 
 
-def _card(canvas: Canvas, card: CardText, library: str) -> None:
+def _card(canvas: Canvas, card: CardText, sentences: Sequence[str], library: str) -> None:
     """Above: library and name beside the QR of the plain code. Below: what the card does, and the code to type."""
     matrix = qr_matrix(card.code)
     side = QR_LARGEST
@@ -210,17 +224,9 @@ def _card(canvas: Canvas, card: CardText, library: str) -> None:
     below = write_block(canvas, library, SANS, (9.0, 8.0, 7.0), beside, top, 24, 2) - 2 * SPACE
     write_block(canvas, card.name, BOLD, NAME_SIZES, beside, below, below - (top - side), 3)
     below = top - side - quiet
-    for number, sentence in enumerate(_card_sentences()):
+    for number, sentence in enumerate(sentences):
         write_note(canvas, sentence, SMALL, whole, below - (number * LEADING + CAP_HEIGHT) * SMALL[0])
     write_code(canvas, card.code, 10, whole, floor)
-
-
-def _card_sentences() -> list[str]:
-    return [
-        _("Karte scannen, Buch scannen: ausgeliehen."),
-        _("Verloren? Sag Bescheid, dann gilt sie nicht mehr."),
-        _("Gefunden? Bitte in der Bibliothek abgeben."),
-    ]
 
 
 def _cutting_marks(canvas: Canvas) -> None:

@@ -171,7 +171,7 @@ def _days(first: date, last: date, today: date) -> list[date]:
     if first < today:
         raise BadForm({"first": _("Das ist schon vorbei.")})
     if last > today + FARTHEST:
-        raise BadForm({"last": _("So weit voraus plant niemand: höchstens drei Jahre.")})
+        raise BadForm({"first" if first == last else "last": _("So weit voraus plant niemand: höchstens drei Jahre.")})
     if (last - first).days >= MOST_DAYS:
         raise BadForm({"last": _("Höchstens {n} Tage auf einmal.", n=MOST_DAYS)})
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]

@@ -588,7 +588,7 @@ def test_the_last_thing_done_can_be_undone_after_a_reload_while_its_time_runs(ta
     button = tablet.page.get_by_role("button", name="Rückgängig")
     expect(button).to_be_visible()
     button.click()
-    expect(tablet.page.get_by_role("heading", name="Zurückgenommen")).to_be_visible()
+    expect(tablet.page.get_by_role("heading", name="Rückgängig gemacht")).to_be_visible()
     assert tablet.borrowed() == []
     tablet.scan(tablet.copies[1])
     tablet.expect("lent")

@@ -272,14 +272,18 @@ def test_a_withdrawn_book_has_no_button(both: Library, place: Place) -> None:
         assert "gehört nicht mehr zum Bestand" in client.submit(f"/c/{place.copy}/ausleihen").text
 
 
-def test_an_overdue_book_says_so_to_its_borrower(both: Library, place: Place) -> None:
+def test_an_overdue_book_says_so_and_never_that_it_is_lent_until_a_day_that_is_over(
+    both: Library, place: Place
+) -> None:
     lent_to(both, place, place.reader)
     both.clock.pass_time(days=40)
     with both.client() as client:
         client.sign_in(place.reader)
         assert "badge--late" in client.get(f"/c/{place.copy}").text
         client.sign_in(place.other)
-        assert "badge--late" not in client.get(f"/c/{place.copy}").text
+        html = client.get(f"/c/{place.copy}").text
+        assert "seit 21. Dezember 2026 zurückerwartet" in html
+        assert "ausgeliehen bis" not in html
 
 
 @pytest.mark.parametrize(

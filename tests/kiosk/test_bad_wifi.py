@@ -213,7 +213,7 @@ def test_an_undoing_that_arrives_late_is_done_and_leaves_the_session_to_what_was
     tablet.scan(tablet.cards[0])
     tablet.scan(tablet.copies[0])
     tablet.wait(60)
-    assert "Zurückgenommen" in tablet.press("/kiosk/rueckgaengig", alter="55000").text
+    assert "Rückgängig gemacht" in tablet.press("/kiosk/rueckgaengig", alter="55000").text
     assert late(tablet, tablet.copies[1], 50).kind == "lent"
     assert tablet.open_loans() == [(tablet.copies[1], 2)]
 

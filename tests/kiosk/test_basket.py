@@ -153,7 +153,7 @@ def test_a_whole_basket_is_undone_by_the_card(tablet: Tablet) -> None:
     assert tablet.open_loans() == []
     assert (tablet.scan(UNDO.lower()).result, tablet.open_loans()) == ("ok", [])  # the same card within three seconds
     tablet.wait(4)
-    assert "Nichts zurückzunehmen" in tablet.scan(UNDO).text
+    assert "Nichts rückgängig zu machen" in tablet.scan(UNDO).text
 
 
 def test_a_return_is_undone_and_says_nothing_about_whose_it_is(tablet: Tablet) -> None:

@@ -18,5 +18,8 @@ def test_a_reader_reads_every_command_from_its_printed_card(library: Library, tm
         client.sign_in(librarian)
         answer = client.get("/verwaltung/tablets/befehle")
     assert answer.headers["content-type"] == "application/pdf"
-    seen = [read(code.text) for code in Printed(answer.content, tmp_path).codes(300)]
+    printed = Printed(answer.content, tmp_path)
+    assert "Am Tablet scannen." in printed.text()
+    assert "Verloren?" not in printed.text()
+    seen = [read(code.text) for code in printed.codes(300)]
     assert sorted((scanned.kind, scanned.value) for scanned in seen) == sorted(("command", name) for name in COMMANDS)

@@ -137,6 +137,22 @@ def test_a_guest_borrows_and_is_forgotten_with_the_last_book(tablet: Tablet) -> 
         assert db.scalars(select(Member).where(Member.guest_contact.is_not(None))).all() == []
 
 
+def test_a_guest_who_scans_the_book_first_is_asked_for_no_card_alone(tablet: Tablet) -> None:
+    assert "Als Gast" not in tablet.scan(tablet.copies[0]).text
+    welcome_guests(tablet)
+    assert "Als Gast" in tablet.scan(tablet.copies[1]).text
+    tablet.client.submit("/kiosk/gast", **GUEST)
+    assert len(borrower_of(tablet)) == 2
+
+
+def test_a_guest_who_has_begun_is_told_of_no_card(tablet: Tablet) -> None:
+    welcome_guests(tablet)
+    page = tablet.client.submit("/kiosk/gast", **GUEST).text
+    assert "Hallo, " in page
+    # What is shown when nobody is here any more lies ready behind it.
+    assert "Erst deine Karte" not in page.split('<template id="nobody">')[0]
+
+
 def test_a_guest_who_comes_again_is_the_same(tablet: Tablet) -> None:
     welcome_guests(tablet)
     for copy in tablet.copies[:2]:

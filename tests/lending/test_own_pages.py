@@ -291,6 +291,17 @@ def test_days_that_make_no_sense_are_refused(desk: Desk, librarian: Client, wron
         assert db.scalars(select(SpecialDay)).all() == []
 
 
+def test_a_single_day_too_far_away_is_said_at_the_day_that_was_filled_in(librarian: Client) -> None:
+    page = librarian.submit("/verwaltung/oeffnung/tage", first="9999-12-31", last="", reason="weit").text
+    assert 'id="f-first-error"' in page
+    assert 'id="f-last-error"' not in page
+
+
+def test_the_opening_days_belong_to_the_rules(librarian: Client) -> None:
+    page = librarian.get("/verwaltung/oeffnung").text
+    assert '<a href="/verwaltung/regeln" aria-current="true">' in page
+
+
 @pytest.mark.parametrize("path", ["klaeren", "vormerkungen", "regeln", "oeffnung"])
 def test_members_see_nothing_of_it(desk: Desk, path: str) -> None:
     assert desk.client.get(f"/verwaltung/{path}").status_code == 403
