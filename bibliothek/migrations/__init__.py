@@ -22,6 +22,11 @@ def newest() -> str:
     return max(file.stem for file in (FOLDER / "versions").glob("2*.py"))
 
 
+def is_known(revision: str) -> bool:
+    """Whether a library of this revision can be brought to the newest."""
+    return revision in {file.stem for file in (FOLDER / "versions").glob("2*.py")}
+
+
 def current(connection: Connection) -> str | None:
     """The revision of the database, or None when it is empty."""
     if not inspect(connection).has_table("alembic_version"):

@@ -67,7 +67,6 @@ class LastBackup(msgspec.Struct, frozen=True):
     trouble: str | None
     sent_at: datetime | None
     sending_trouble: str | None
-    is_running: bool
 
     def is_too_old(self, now: datetime) -> bool:
         return self.good_at is None or now - self.good_at > TOO_OLD
@@ -81,11 +80,16 @@ def account(db: Session) -> Account:
 
 
 def last_backup(db: Session) -> LastBackup:
-    job = jobs.find(db, JOB)
-    done, sending = _outcome(job, Account), _outcome(jobs.find(db, SENDING), Sending)
+    done, sending = account(db), _outcome(jobs.find(db, SENDING), Sending)
     good = [made.made_at for made in done.backups if made.is_sound]
     newest = done.backups[0] if done.backups else None
-    return LastBackup(max(good, default=None), newest, done.trouble, sending.sent_at, sending.trouble, _is_running(job))
+    return LastBackup(max(good, default=None), newest, done.trouble, sending.sent_at, sending.trouble)
+
+
+def is_under_way(db: Session, now: datetime) -> bool:
+    """Whether one is being made, or will be within a minute."""
+    job = jobs.find(db, JOB)
+    return job is not None and (_is_running(job) or job.next_at <= now)
 
 
 def is_alarming(db: Session, settings: Settings, now: datetime) -> bool:

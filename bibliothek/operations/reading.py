@@ -19,7 +19,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import msgspec
 
-from bibliothek.migrations import newest
+from bibliothek.migrations import is_known, newest
 from bibliothek.operations.backup import BATCH, FORMAT, MANIFEST, PICTURE_NAME, PIECE, Kind, Manifest, Part
 from bibliothek.problems import Failed
 
@@ -184,3 +184,5 @@ def _refuse_newer(file: Path, content: bytes) -> None:
         raise Failed(
             f"{file.name} ist von einer neueren Version ({version.app[:20]}). Bringe erst diese hier auf den neuesten Stand."
         )
+    if not is_known(version.revision):
+        raise _damaged(file)

@@ -233,6 +233,10 @@ def test_a_foreign_file_is_refused(library: Library, tmp_path: Path) -> None:
     assert_refused(file, library, "ein Zip, aber keine Sicherung")
 
 
+def test_a_backup_of_a_version_that_never_was_is_refused(library: Library, good: Path) -> None:
+    assert_refused(repacked(good, {}, {"revision": "2020_01_01_never"}), library, "beschädigt")
+
+
 def test_a_newer_backup_is_refused(library: Library, good: Path) -> None:
     assert_refused(repacked(good, {}, {"revision": "2999_01_01_next"}), library, "neueren Version", Failed)
     assert_refused(repacked(good, {}, {"format": 2, "revision": newest()}), library, "neueren Version", Failed)

@@ -219,7 +219,9 @@ def test_librarians_see_how_backups_go_and_only_admins_fetch_one(both: Library) 
         assert "Prüfung nicht bestanden" in text_of(seen.text)
         assert f"{PAGE}/{name}" not in seen.text
         assert client.get(f"{PAGE}/{name}").status_code == 403
+        assert "Gerade wird gesichert" not in seen.text
         client.submit(f"{PAGE}/jetzt")
+        assert "Gerade wird gesichert" in client.get(PAGE).text
         client.sign_in(people["admin"])
         assert f"{PAGE}/{name}" in client.get(PAGE).text
         assert client.get(f"{PAGE}/{name}").content == b"zip"
