@@ -114,6 +114,8 @@ def _wrong_usage(error: click.UsageError) -> str:
             return f"{_name(parameter)}: erlaubt ist {', '.join(choices)}."
         case click.BadParameter(param=click.Parameter(type=click.Path(exists=True)) as parameter):
             return f"{_name(parameter)}: Diese Datei gibt es nicht, oder sie lässt sich nicht lesen."
+        case click.BadParameter(param=click.Parameter(type=click.Path(dir_okay=False)) as parameter):
+            return f"{_name(parameter)}: Gebraucht wird eine Datei, kein Ordner."
         case click.BadParameter(param=click.Parameter() as parameter):
             return f"{_name(parameter)}: Diese Angabe passt hier nicht."
         case _:

@@ -240,6 +240,7 @@ def test_a_file_that_is_no_database_is_one_line(
     [
         (["backup", "nirgends/s.zip"], "nirgends: Das gibt es nicht."),
         (["export", "nirgends/liste.csv"], "nirgends: Das gibt es nicht."),
+        (["backup", "."], "Gebraucht wird eine Datei, kein Ordner."),
         (["restore", "fehlt.zip"], "fehlt.zip: Das gibt es nicht."),
         (["restore", "."], ".: Das ist ein Ordner."),
         (["import", "fehlt.csv"], "Diese Datei gibt es nicht"),
