@@ -475,7 +475,7 @@ def restore(file: Path, anyway: bool) -> None:
         click.echo(f"Was vorher da war, liegt in {done.aside}. Lösche es, sobald alles stimmt.")
     if done.unknown:
         click.echo(f"Nicht zurückgespielt, denn es gehört nicht hierher: {', '.join(done.unknown)}")
-    click.echo("Geprüft. Starte jetzt den Server; alle melden sich neu an.")
+    click.echo(f"{'' if anyway else 'Geprüft. '}Starte jetzt den Server; alle melden sich neu an.")
 
 
 # ---- demo and verify ----

@@ -225,6 +225,8 @@ class Nights:
         here = local_files(self._settings)
         bad = {made.name for made in known.values() if not made.is_sound}
         kept = to_keep({*known, *here}, self._settings.backup_keep, self._settings.timezone, bad)
+        # Until the next one, whatever came of it: a bad one after a good one of the same day must not go unseen.
+        kept.add(answer.made.name)
         for name in here.keys() - kept:
             here[name].unlink(missing_ok=True)
         return Account([known[name] for name in sorted(known.keys() & kept, reverse=True)])

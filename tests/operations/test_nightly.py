@@ -136,6 +136,26 @@ def test_one_that_breaks_invariants_is_red_and_the_good_one_stays(
     assert len(nightly.local_files(library.settings)) == 2
 
 
+def test_a_bad_one_after_a_good_one_of_the_same_day_is_red_too(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch)
+    with library.database.writing() as db:
+        loan = make.loan(db)
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    with library.database.writing() as db:
+        db.execute(text("DELETE FROM borrower WHERE loan_id = :id"), {"id": loan.id})
+        nightly.now_please(db, library.clock())
+    library.clock.pass_time(hours=1)
+    nights.do_what_is_due()
+    last = state(library)
+    assert last.newest is not None
+    assert last.newest.is_sound is False
+    assert last.newest.name in nightly.local_files(library.settings)
+    assert last.good_at == NOON
+
+
 def test_without_room_none_is_begun_and_it_is_tried_again_in_an_hour(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
