@@ -66,7 +66,9 @@ def _rows(visit: Visit) -> list[Row]:
             made.made_at.astimezone(zone),
             made.size,
             made.is_sound,
-            [made.trouble] if made.trouble else [_(invariant) for invariant in made.broken],
+            [made.trouble]
+            if made.trouble
+            else [_("Es gilt nicht: {rule}", rule=_(invariant)) for invariant in made.broken],
             made.name in here,
         )
         for made in nightly.account(visit.db).backups

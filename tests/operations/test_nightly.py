@@ -235,7 +235,7 @@ def test_librarians_see_how_backups_go_and_only_admins_fetch_one(both: Library) 
         assert client.get(PAGE).status_code == 403
         client.sign_in(people["librarian"])
         seen = client.get(PAGE)
-        assert "So nicht" in text_of(seen.text)
+        assert "Es gilt nicht: So nicht" in text_of(seen.text)
         assert "Prüfung nicht bestanden" in text_of(seen.text)
         assert f"{PAGE}/{name}" not in seen.text
         assert client.get(f"{PAGE}/{name}").status_code == 403
