@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from bibliothek import __version__
-from bibliothek.problems import Failed, Problem
+from bibliothek.problems import Failed, Problem, of_file
 from bibliothek.settings import BadSetting, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (Failed, BadSetting) as error:
         return _say(str(error), 1)
     except OSError as error:
-        return _say(f"{error.filename or 'Der Rechner meldet'}: {error.strerror or error}", 1)
+        return _say(of_file(error, "Der Rechner meldet"), 1)
 
 
 def _is_text(given: str) -> bool:
@@ -112,6 +112,10 @@ def _wrong_usage(error: click.UsageError) -> str:
             return f"Es fehlt: {_name(parameter)}."
         case click.BadParameter(param=click.Parameter(type=click.Choice(choices=choices)) as parameter):
             return f"{_name(parameter)}: erlaubt ist {', '.join(choices)}."
+        case click.BadParameter(param=click.Parameter(type=click.Path(exists=True)) as parameter):
+            return f"{_name(parameter)}: Diese Datei gibt es nicht, oder sie lässt sich nicht lesen."
+        case click.BadParameter(param=click.Parameter(type=click.Path(dir_okay=False)) as parameter):
+            return f"{_name(parameter)}: Gebraucht wird eine Datei, kein Ordner."
         case click.BadParameter(param=click.Parameter() as parameter):
             return f"{_name(parameter)}: Diese Angabe passt hier nicht."
         case _:
@@ -165,7 +169,7 @@ def _fault(settings: Settings, words: str) -> str:
         return "Die Datenbank ist gesperrt: Ein anderes Programm schreibt gerade lange. Versuche es gleich noch einmal."
     if settings.database_url:
         return f"Die Datenbank ist nicht zu benutzen: {words.strip().splitlines()[0]}"
-    return f"Die Datenbank in {settings.data.resolve()} ist nicht zu benutzen: {words}"
+    return f"Die Datenbank in {settings.data.resolve()} ist nicht zu benutzen: {words}. „bibliothek doctor“ sagt, was hilft."
 
 
 def _check_version(settings: Settings, database: Database, may_be_older: bool) -> None:
@@ -471,7 +475,7 @@ def restore(file: Path, anyway: bool) -> None:
         click.echo(f"Was vorher da war, liegt in {done.aside}. Lösche es, sobald alles stimmt.")
     if done.unknown:
         click.echo(f"Nicht zurückgespielt, denn es gehört nicht hierher: {', '.join(done.unknown)}")
-    click.echo("Geprüft. Starte jetzt den Server; alle melden sich neu an.")
+    click.echo(f"{'' if anyway else 'Geprüft. '}Starte jetzt den Server; alle melden sich neu an.")
 
 
 # ---- demo and verify ----

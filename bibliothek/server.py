@@ -142,7 +142,7 @@ def _cannot_listen(error: OSError, host: str, port: int) -> str:
     import errno
 
     if error.errno == errno.EADDRINUSE:
-        return f"Port {port} ist schon belegt: Vielleicht läuft die Bibliothek schon. Ein anderer geht mit --port."
+        return f"Port {port} ist schon belegt: Vielleicht läuft die Bibliothek schon. Ein anderer geht mit --port (make: PORT=…)."
     if error.errno == errno.EACCES:
         return (
             f"Port {port} lässt sich hier nur mit Systemrechten öffnen. Nimm einen ab 1024, zum Beispiel --port 8000."

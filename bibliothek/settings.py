@@ -154,8 +154,8 @@ def ensure_secret_key(settings: Settings) -> bytes:
     if not key:
         # A machine would sign with anything, but from a short key anybody can work out the code of the first run.
         raise BadSetting(
-            f"In {file.resolve()} steht kein ganzer Schlüssel. Hole die Datei aus einer Sicherung zurück, oder lösche sie: "
-            "Dann macht der nächste Start eine neue, und nur Anmelde-Codes, die gerade unterwegs sind, gelten nicht mehr."
+            f"In {file.resolve()} steht kein ganzer Schlüssel. Lösche die Datei: Dann macht der nächste Start eine neue, und nur "
+            "Anmelde-Codes, die gerade unterwegs sind, gelten nicht mehr."
         )
     return key
 
@@ -346,7 +346,7 @@ def _time(name: str, value: str) -> time:
 def _keep(name: str, value: str) -> Keep:
     parts = [part.strip() for part in value.split(",")]
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) < 5 for part in parts):
-        raise _bad(name, value, "zwei Zahlen wie 7,4: Tage mit einer Sicherung je Tag, Wochen mit einer je Woche")
+        raise _bad(name, value, "ein Zahlenpaar wie 7,4: Tage mit einer Sicherung je Tag, Wochen mit einer je Woche")
     return Keep(*map(int, parts))
 
 

@@ -230,7 +230,27 @@ def test_a_file_that_is_no_database_is_one_line(
     monkeypatch.setenv("BIBLIOTHEK_DATA", str(tmp_path))
     (tmp_path / "bibliothek.sqlite").write_text("das ist keine Datenbank, sondern Text " * 100)
     assert cli.run(["verify"]) == 1
-    assert "ist nicht zu benutzen" in one_line(capsys.readouterr().err)
+    line = one_line(capsys.readouterr().err)
+    assert "ist nicht zu benutzen" in line
+    assert "bibliothek doctor" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["backup", "nirgends/s.zip"], "nirgends: Das gibt es nicht."),
+        (["export", "nirgends/liste.csv"], "nirgends: Das gibt es nicht."),
+        (["backup", "."], "Gebraucht wird eine Datei, kein Ordner."),
+        (["restore", "fehlt.zip"], "fehlt.zip: Das gibt es nicht."),
+        (["restore", "."], ".: Das ist ein Ordner."),
+        (["import", "fehlt.csv"], "Diese Datei gibt es nicht"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_in_plain_german(
+    both: Library, run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert run(*arguments)
+    assert says in one_line(capsys.readouterr().err)
 
 
 def test_a_postgresql_that_is_not_there_is_one_line_without_the_password(

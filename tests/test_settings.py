@@ -77,8 +77,8 @@ def test_a_source_can_be_switched_off(tmp_path: Path) -> None:
         ("BACKUP_DIR", "~gibt-es-nicht/x", "das Heimatverzeichnis"),
         ("BACKUP_AT", "drei", "eine Uhrzeit wie 03:00"),
         ("BACKUP_AT", "25:00", "eine Uhrzeit wie 03:00"),
-        ("BACKUP_KEEP", "7", "zwei Zahlen wie 7,4"),
-        ("BACKUP_KEEP", "7,-1", "zwei Zahlen wie 7,4"),
+        ("BACKUP_KEEP", "7", "ein Zahlenpaar wie 7,4"),
+        ("BACKUP_KEEP", "7,-1", "ein Zahlenpaar wie 7,4"),
         ("BACKUP_TO", "ftp://name:geheim@x/y", "ein Ordner"),
         ("BACKUP_TO", "webdav://name:1#geheim@x/y", "%23 für #"),
         ("BACKUP_TO", "sicherungen", "ein Ordner"),
@@ -111,7 +111,7 @@ def test_the_secret_key_is_made_once_however_many_start_at_once(tmp_path: Path) 
 def test_a_key_file_without_a_whole_key_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "secret-key"
     file.write_bytes(content)
-    with pytest.raises(BadSetting, match="lösche sie") as caught:
+    with pytest.raises(BadSetting, match="Lösche die Datei") as caught:
         ensure_secret_key(Settings(data=tmp_path))
     assert str(file) in str(caught.value)
     assert file.read_bytes() == content

@@ -24,7 +24,7 @@ from bibliothek.catalogue.covers import folder_of
 from bibliothek.db import Database, open_database
 from bibliothek.operations import backup, offsite, restore
 from bibliothek.operations.rotation import NAME, NAME_BEFORE
-from bibliothek.problems import Failed
+from bibliothek.problems import Failed, of_file
 from bibliothek.settings import Settings, load_settings
 
 # What must stay free for those who lend: the database is on the same disk.
@@ -122,7 +122,7 @@ def _answer(arguments: list[str]) -> Answer:
 def _in_words(error: Exception, folder: Path) -> str:
     match error:
         case OSError():
-            return f"{error.filename or folder}: {error.strerror or error}"
+            return of_file(error, str(folder))
         case DBAPIError():
             # Without the statement and its values.
             return f"Die Datenbank ist nicht zu benutzen: {str(error.orig).strip().splitlines()[0]}"

@@ -48,6 +48,7 @@ def backups(visit: Visit) -> Page:
         "operations/backups.html",
         is_on=settings.backups is not None,
         last=nightly.last_backup(visit.db, visit.now),
+        is_under_way=nightly.is_under_way(visit.db, visit.now),
         is_alarming=nightly.is_alarming(visit.db, settings, visit.now),
         rows=_rows(visit),
         next_at=next_night(visit.now, settings).astimezone(settings.timezone),
@@ -65,7 +66,9 @@ def _rows(visit: Visit) -> list[Row]:
             made.made_at.astimezone(zone),
             made.size,
             made.is_sound,
-            [made.trouble] if made.trouble else [_(invariant) for invariant in made.broken],
+            [made.trouble]
+            if made.trouble
+            else [_("Es gilt nicht: {rule}", rule=_(invariant)) for invariant in made.broken],
             made.name in here,
         )
         for made in nightly.account(visit.db).backups
@@ -86,12 +89,10 @@ def _size(file: Path) -> int:
 
 @action("/verwaltung/sicherungen/jetzt", Audience.LIBRARIANS, again=backups)
 def now(visit: Visit) -> Redirect:
-    """Let one begin; it takes seconds to minutes, and nobody has to wait for it."""
-    if visit.settings.backups is None:
-        return visit.redirect("/verwaltung/sicherungen")
-    nightly.now_please(visit.db, visit.now)
-    said = _("Die Sicherung wird gemacht und geprüft. Sieh in einer Minute noch einmal nach.")
-    return visit.redirect("/verwaltung/sicherungen", said)
+    """Let one begin; it takes seconds to minutes, and the page says so as long."""
+    if visit.settings.backups is not None:
+        nightly.now_please(visit.db, visit.now)
+    return visit.redirect("/verwaltung/sicherungen")
 
 
 @page("/verwaltung/sicherungen/{name:str}", Audience.ADMINS)

@@ -40,6 +40,7 @@ from bibliothek.migrations import current, newest
 from bibliothek.models import metadata
 from bibliothek.operations import health, nightly
 from bibliothek.operations.backup import NOT_CARRIED_OVER
+from bibliothek.problems import of_file, words_of
 from bibliothek.settings import (
     PREFIX,
     BadSetting,
@@ -80,8 +81,8 @@ def examine(now: datetime) -> list[Finding]:
     except (BadSetting, OSError) as error:
         mend = "Ändere diese Einstellung. Was danach käme, lässt sich erst dann prüfen."
         return [*found, Finding("Einstellungen", "kaputt", _without_secrets(str(error), None), mend)]
-    found += [*_settings(settings), *_reachable_files(settings), *_disk(settings), *_clock(now)]
-    found += [*_database(settings, now), *_outside(settings, now)]
+    found += [*_settings(settings), *_reachable_files(settings), *_disk(settings), *_clock(settings, now)]
+    found += [*_database(settings, now), *_backup_folders(settings), *_outside(settings, now)]
     return [
         msgspec.structs.replace(
             one, says=_without_secrets(one.says, settings), mend=_without_secrets(one.mend, settings)
@@ -205,18 +206,16 @@ def _files(settings: Settings) -> Iterator[Finding]:
     trouble = _not_writable(folder)
     if trouble:
         mend = f"„sudo chown -R NAME {folder}“ mit dem Konto, unter dem der Server läuft; prüfe auch dort."
-        yield Finding(about, "kaputt", f"In {folder} lässt sich nichts schreiben: {trouble}.", mend)
+        yield Finding(about, "kaputt", f"In {folder} lässt sich nichts schreiben. {trouble}", mend)
     key, database = folder / "secret-key", settings.sqlite_file
-    wrong = [
-        *_rights(folder, folder),
-        *_rights(key, folder),
-        *(_rights(database.resolve(), folder) if database else ()),
-    ]
+    # The log and its index have the mode that the database had when they were made, and stay when a server is killed.
+    parts = [Path(f"{database.resolve()}{suffix}") for suffix in ("", "-wal", "-shm")] if database else []
+    wrong = [finding for file in (folder, key, *parts) for finding in _rights(file, folder)]
     # What others may read of the database, every start closes by itself: see db.py.
     wrong += [*_mode(folder), *_mode(key)]
     yield from wrong
-    yield from _key(settings)
-    if not trouble and not wrong:
+    yield from (broken := list(_key(settings)))
+    if not trouble and not wrong and not broken:
         yield Finding(about, "gut", f"{folder} lässt sich schreiben, und niemand sonst liest mit")
 
 
@@ -227,7 +226,7 @@ def _not_writable(folder: Path) -> str | None:
             return None
     except OSError as error:
         # A full disk is told by another check.
-        return None if error.errno == 28 else (error.strerror or str(error))
+        return None if error.errno == 28 else words_of(error)
 
 
 def _rights(file: Path, folder: Path) -> Iterator[Finding]:
@@ -255,7 +254,7 @@ def _key(settings: Settings) -> Iterator[Finding]:
     if settings.secret_key or not os.access(file, os.R_OK):
         return
     if not key_in(file):
-        mend = "Hole sie aus einer Sicherung zurück, oder lösche sie: Dann macht der nächste Start eine neue."
+        mend = "Lösche sie: Dann macht der nächste Start eine neue. Nur Codes, die gerade unterwegs sind, gelten dann nicht mehr."
         yield Finding("Datenordner", "kaputt", f"In {file} steht kein ganzer Schlüssel.", mend)
 
 
@@ -279,9 +278,9 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 # ---- Clock ----
 
 
-def _clock(now: datetime) -> Iterator[Finding]:
+def _clock(settings: Settings, now: datetime) -> Iterator[Finding]:
     """What can be said of the clock without asking anybody. The database and the sources know more."""
-    about, shown = "Uhr", f"{now:%Y-%m-%d %H:%M} UTC"
+    about, shown = "Uhr", _local(settings, now)
     made = datetime.strptime(newest()[:10], "%Y_%m_%d").replace(tzinfo=UTC)
     if now < made - timedelta(days=1):
         yield Finding(about, "kaputt", f"Die Uhr steht auf {shown}, da gab es diese Version noch nicht.", SYNCHRONISE)
@@ -289,6 +288,10 @@ def _clock(now: datetime) -> Iterator[Finding]:
         yield Finding(about, "Achtung", f"{shown}. Kein Zeitserver stellt die Uhr dieses Rechners.", SYNCHRONISE)
     else:
         yield Finding(about, "gut", shown)
+
+
+def _local(settings: Settings, moment: datetime) -> str:
+    return f"{moment.astimezone(settings.timezone):%d.%m.%Y, %H:%M}"
 
 
 def _is_synchronised() -> bool | None:
@@ -320,7 +323,9 @@ def _database(settings: Settings, now: datetime) -> Sequence[Finding]:
             with database.reading() as db:
                 return [*found, *_work(db, settings, now)]
     except (DBAPIError, TimeoutError, OSError, RuntimeError) as error:
-        words = " ".join(str(getattr(error, "orig", error)).split())
+        words = (
+            of_file(error, "") if isinstance(error, OSError) else " ".join(str(getattr(error, "orig", error)).split())
+        )
         return [Finding(about, "kaputt", f"Sie ist nicht zu benutzen: {words}", _mend_database(settings, error))]
 
 
@@ -378,7 +383,7 @@ def _work(db: Session, settings: Settings, now: datetime) -> Iterator[Finding]:
         yield Finding(
             "Uhr",
             "kaputt",
-            f"Die Bibliothek hat schon den {seen:%Y-%m-%d %H:%M} UTC erlebt. Bis dahin erinnert sie an nichts und mailt nicht.",
+            f"Die Bibliothek hat schon den {_local(settings, seen)} erlebt. Bis dahin erinnert sie an nichts und mailt nicht.",
             f"{SYNCHRONISE} Geht die Uhr richtig, dann „bibliothek doctor --trust-clock“.",
         )
     yield _of_check(
@@ -405,20 +410,42 @@ def _of_check(about: str, check: health.Check, good: str, bad: str, mend: str) -
 def _backup(db: Session, settings: Settings, now: datetime) -> Finding:
     about, mend = (
         "Sicherung",
-        "Mehr sagt die Seite Verwaltung → Sicherungen; „bibliothek backup DATEI“ macht jetzt eine.",
+        "Mehr sagt die Seite Verwaltung → Einstellungen → Sicherungen; „bibliothek backup DATEI“ macht jetzt eine.",
     )
     known = nightly.last_backup(db, now)
     if settings.backups is None:
         return Finding(about, "gut", "von selbst wird keine gemacht (BIBLIOTHEK_BACKUP_DIR=off)")
     if known.newest is None:
         return Finding(about, "Achtung", known.trouble or "Es gibt noch keine.", mend)
-    when = f"die letzte ist vom {known.newest.made_at:%Y-%m-%d %H:%M} UTC"
+    when = f"die letzte ist vom {_local(settings, known.newest.made_at)}"
     if not known.newest.is_sound:
         return Finding(about, "Achtung", f"{when} und nicht zu gebrauchen", mend)
     if health.last_backup(db, settings, now).status == "ok":
         return Finding(about, "gut", f"{when} und geprüft")
     trouble = known.trouble or known.sending_trouble
     return Finding(about, "Achtung", f"{when} und geprüft" + (f"; seither: {trouble}" if trouble else ""), mend)
+
+
+def _backup_folders(settings: Settings) -> Iterator[Finding]:
+    """What would only be told once the next backup failed. A place in the network is left to the server."""
+    about, here, there = "Sicherung", settings.backups, settings.backup_to
+    if here is None:
+        return
+    trouble = _not_writable(here) if os.path.isdir(here) else None
+    if trouble:
+        mend = (
+            f"„sudo chown -R NAME {here}“ mit dem Konto, unter dem der Server läuft, oder ändere BIBLIOTHEK_BACKUP_DIR."
+        )
+        yield Finding(about, "kaputt", f"In {here} lässt sich nichts schreiben. {trouble}", mend)
+    if there is None or "://" in there:
+        return
+    folder = Path(there).expanduser()
+    if not os.path.isdir(folder):
+        mend = "Hänge die Platte ein, oder ändere BIBLIOTHEK_BACKUP_TO."
+        yield Finding(about, "Achtung", f"Den zweiten Ort {folder} gibt es gerade nicht.", mend)
+    elif trouble := _not_writable(folder):
+        mend = f"„sudo chown NAME {folder}“ mit dem Konto, unter dem der Server läuft."
+        yield Finding(about, "Achtung", f"In {folder} lässt sich nichts schreiben. {trouble}", mend)
 
 
 # ---- Others in the network ----

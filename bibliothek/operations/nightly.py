@@ -67,7 +67,6 @@ class LastBackup(msgspec.Struct, frozen=True):
     trouble: str | None
     sent_at: datetime | None
     sending_trouble: str | None
-    is_running: bool
 
     def is_too_old(self, now: datetime) -> bool:
         return self.good_at is None or now - self.good_at > TOO_OLD
@@ -81,13 +80,18 @@ def account(db: Session) -> Account:
 
 
 def last_backup(db: Session, now: datetime) -> LastBackup:
-    job = jobs.find(db, JOB)
-    done, sending = _outcome(job, Account), _outcome(jobs.find(db, SENDING), Sending)
+    done, sending = account(db), _outcome(jobs.find(db, SENDING), Sending)
     # One that a wrong clock dated later says nothing about the days up to now.
     backups = [made for made in done.backups if made.made_at - now <= AHEAD]
     good = [made.made_at for made in backups if made.is_sound]
     newest = backups[0] if backups else None
-    return LastBackup(max(good, default=None), newest, done.trouble, sending.sent_at, sending.trouble, _is_running(job))
+    return LastBackup(max(good, default=None), newest, done.trouble, sending.sent_at, sending.trouble)
+
+
+def is_under_way(db: Session, now: datetime) -> bool:
+    """Whether one is being made, or will be within a minute."""
+    job = jobs.find(db, JOB)
+    return job is not None and (_is_running(job) or job.next_at <= now)
 
 
 def is_alarming(db: Session, settings: Settings, now: datetime) -> bool:
@@ -232,6 +236,8 @@ class Nights:
         here = local_files(self._settings)
         bad = {made.name for made in known.values() if not made.is_sound}
         kept = to_keep({*known, *here}, self._settings.backup_keep, self._settings.timezone, self._clock(), bad)
+        # Until the next one, whatever came of it: a bad one after a good one of the same day must not go unseen.
+        kept.add(answer.made.name)
         for name in here.keys() - kept:
             here[name].unlink(missing_ok=True)
         return Account([known[name] for name in sorted(known.keys() & kept, reverse=True)])

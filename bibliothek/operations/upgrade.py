@@ -62,6 +62,13 @@ def _migrate(database: Database, kept: Path, even_if_unsound: bool) -> None:
             f"Die Bibliothek ließ sich nicht auf den neuesten Stand bringen ({_in_a_line(error)}). An ihr ist nichts geändert: "
             f"Mit der Version von vorher läuft sie weiter. Melde den Fehler; eine Sicherung liegt in {kept}.{anyway}"
         ) from error
+    except Exception as error:
+        # A bug of ours: its trace is wanted, and below it what it means for the library.
+        error.add_note(
+            "Die Bibliothek ließ sich nicht auf den neuesten Stand bringen. An ihr ist nichts geändert: Mit der Version von vorher "
+            f"läuft sie weiter. Melde den Fehler mit allem, was hier steht; eine Sicherung liegt in {kept}."
+        )
+        raise
 
 
 def _keep(settings: Settings, database: Database, now: datetime) -> Path:

@@ -29,7 +29,7 @@ from bibliothek.mail import send
 from bibliothek.mail.models import Mail
 from bibliothek.members import queries, sign_in
 from bibliothek.operations import doctor, nightly
-from bibliothek.settings import ensure_secret_key
+from bibliothek.settings import Settings, ensure_secret_key
 from bibliothek.tokens import hashed
 from tests import make
 from tests.conftest import NOON, Library
@@ -215,6 +215,26 @@ def test_a_key_that_is_not_whole_is_broken(both: Library, examine: Examine, writ
     assert not written or written not in report.said
 
 
+def test_the_key_of_a_first_start_is_good(both: Library, examine: Examine) -> None:
+    ensure_secret_key(both.settings)
+    assert [level for level, _says in examine().of("Datenordner")] == ["gut"]
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_what_a_killed_server_left_beside_the_database_must_be_writable_too(
+    library: Library, empty: Examine, suffix: str
+) -> None:
+    left = Path(f"{library.settings.sqlite_file}{suffix}")
+    left.touch()
+    says = "lässt sich mit diesem Konto nicht lesen und schreiben"
+    if os.geteuid() == 0:
+        os.chown(left, 65534, 65534)
+        says = "gehört einem anderen Konto"
+    else:
+        left.chmod(0o400)
+    assert empty(DATA=str(library.settings.data)).level("Datenordner", f"{left} {says}") == "kaputt"
+
+
 def test_a_file_that_the_server_may_not_write_is_broken(library: Library, empty: Examine) -> None:
     file = library.settings.sqlite_file
     assert file
@@ -379,6 +399,17 @@ def test_what_the_other_place_of_backups_says_is_told_without_its_password(both:
     assert "heim" not in report.said
 
 
+def test_folders_of_backups_that_cannot_take_the_next_one(both: Library, examine: Examine) -> None:
+    with both.database.writing() as db:
+        make.backup(db, now() - timedelta(hours=9))
+    # Nobody, not even root, makes a file there.
+    report = examine(BACKUP_DIR="/proc", BACKUP_TO="/proc/nirgends")
+    assert report.level("Sicherung", "In /proc lässt sich nichts schreiben") == "kaputt"
+    assert report.level("Sicherung", "/proc/nirgends gibt es gerade nicht") == "Achtung"
+    assert examine(BACKUP_TO="/proc").level("Sicherung", "In /proc lässt sich nichts schreiben") == "Achtung"
+    assert [level for level, _says in examine(BACKUP_TO=str(both.settings.data)).of("Sicherung")] == ["gut"]
+
+
 def test_a_round_that_stopped_and_mail_that_waits(both: Library, examine: Examine) -> None:
     done(both, "round", now() - timedelta(minutes=10))
     ago = now() - timedelta(hours=2)
@@ -399,9 +430,9 @@ def test_a_round_that_stopped_and_mail_that_waits(both: Library, examine: Examin
 
 
 def test_a_clock_from_before_this_version_is_broken() -> None:
-    [finding] = doctor._clock(datetime(1970, 1, 1, 0, 5, tzinfo=UTC))
+    [finding] = doctor._clock(Settings(), datetime(1970, 1, 1, 0, 5, tzinfo=UTC))
     assert finding.level == "kaputt"
-    assert "1970-01-01 00:05" in finding.says
+    assert "01.01.1970, 01:05" in finding.says
 
 
 def test_a_clock_behind_what_the_library_saw_is_broken_until_somebody_trusts_it(

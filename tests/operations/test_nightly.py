@@ -172,6 +172,26 @@ def test_one_that_breaks_invariants_is_red_and_the_good_one_stays(
     assert len(nightly.local_files(library.settings)) == 2
 
 
+def test_a_bad_one_after_a_good_one_of_the_same_day_is_red_too(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch)
+    with library.database.writing() as db:
+        loan = make.loan(db)
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    with library.database.writing() as db:
+        db.execute(text("DELETE FROM borrower WHERE loan_id = :id"), {"id": loan.id})
+        nightly.now_please(db, library.clock())
+    library.clock.pass_time(hours=1)
+    nights.do_what_is_due()
+    last = state(library)
+    assert last.newest is not None
+    assert last.newest.is_sound is False
+    assert last.newest.name in nightly.local_files(library.settings)
+    assert last.good_at == NOON
+
+
 def test_without_room_none_is_begun_and_it_is_tried_again_in_an_hour(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,11 +340,13 @@ def test_librarians_see_how_backups_go_and_only_admins_fetch_one(both: Library) 
         assert client.get(PAGE).status_code == 403
         client.sign_in(people["librarian"])
         seen = client.get(PAGE)
-        assert "So nicht" in text_of(seen.text)
+        assert "Es gilt nicht: So nicht" in text_of(seen.text)
         assert "Prüfung nicht bestanden" in text_of(seen.text)
         assert f"{PAGE}/{name}" not in seen.text
         assert client.get(f"{PAGE}/{name}").status_code == 403
+        assert "Gerade wird gesichert" not in seen.text
         client.submit(f"{PAGE}/jetzt")
+        assert "Gerade wird gesichert" in client.get(PAGE).text
         client.sign_in(people["admin"])
         assert f"{PAGE}/{name}" in client.get(PAGE).text
         assert client.get(f"{PAGE}/{name}").content == b"zip"

@@ -97,6 +97,18 @@ def test_what_fails_leaves_the_library_as_it_was(both: Library, later: Callable[
     assert len(list((both.settings.data / "backups").iterdir())) == 1
 
 
+def test_below_the_trace_of_a_bug_stands_what_it_means_for_the_library(
+    both: Library, later: Callable[[str], Path]
+) -> None:
+    some_loans(both)
+    before = state(both)
+    later('raise RuntimeError("so nicht")')
+    with pytest.raises(RuntimeError, match="so nicht") as raised:
+        upgrade(both)
+    assert "nichts geändert" in raised.value.__notes__[0]
+    assert state(both) == before
+
+
 def test_without_room_for_a_backup_nothing_is_begun(both: Library, later: Callable[[str], Path]) -> None:
     some_loans(both)
     before = state(both)
