@@ -208,12 +208,11 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         from bibliothek.migrations import is_older, migrate
         from bibliothek.serving import serving
 
-        database = open_database(settings.database_url, settings.sqlite_file)
-        if is_older(database):
-            from bibliothek.operations.upgrade import bring_up_to_date
+        with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
+            if is_older(database):
+                from bibliothek.operations.upgrade import bring_up_to_date
 
-            bring_up_to_date(settings, database, datetime.now(UTC), click.echo)
-        with closing(database):
+                bring_up_to_date(settings, database, datetime.now(UTC), click.echo)
             with serving(settings, database):
                 migrate(database)
             server.serve(settings, database, listener, host, port, workers or settings.workers)
