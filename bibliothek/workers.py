@@ -62,7 +62,12 @@ class Workers:
         now = time.monotonic()
         for number in [number for number, at in self._due.items() if at <= now]:
             del self._due[number]
-            pid = os.fork()
+            try:
+                pid = os.fork()
+            except OSError as error:
+                # No memory, or too many processes: those that run serve on.
+                log.error("worker %d cannot start (%s), next try in %.1f s", number, error, self._put_off(number, 0.0))
+                continue
             if not pid:
                 self._be_worker(number)
             self._running[pid] = number, now
@@ -84,11 +89,15 @@ class Workers:
                 self._ended(number, began, os.waitstatus_to_exitcode(status))
 
     def _ended(self, number: int, began: float, code: int) -> None:
-        now = time.monotonic()
-        pause = 0.0 if now - began >= LIVED_S else min(2 * self._pauses[number] or FIRST_PAUSE_S, LONGEST_PAUSE_S)
-        self._pauses[number], self._due[number] = pause, now + pause
+        pause = self._put_off(number, time.monotonic() - began)
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
         log.error("worker %d ended (%s), another one starts in %.1f s", number, how, pause)
+
+    def _put_off(self, number: int, lived_s: float) -> float:
+        """In how many seconds a worker is due that takes the place of one that lived so long."""
+        pause = 0.0 if lived_s >= LIVED_S else min(2 * self._pauses[number] or FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._pauses[number], self._due[number] = pause, time.monotonic() + pause
+        return pause
 
     def _end(self) -> None:
         self._tell(signal.SIGTERM)

@@ -137,6 +137,33 @@ def test_the_first_process_of_a_container_takes_what_a_killed_worker_leaves_behi
         assert process.wait(20) == 0
 
 
+NO_ROOM_AT_FIRST = """
+import errno, os
+from bibliothek.workers import Workers
+fork, tries = os.fork, []
+def crowded():
+    tries.append(1)
+    if len(tries) == 1:
+        raise OSError(errno.EAGAIN, "no room")
+    return fork()
+os.fork = crowded
+def serve(_number):
+    print("serves", flush=True)
+    os.read(os.pipe()[0], 1)
+Workers(serve, 1).run()
+"""
+
+
+def test_a_worker_for_which_there_is_no_room_is_tried_again() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", NO_ROOM_AT_FIRST], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "serves\n"
+        process.terminate()
+        assert process.wait(20) == 0
+
+
 # ---- What the server does by itself ----
 
 
