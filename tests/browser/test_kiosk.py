@@ -104,6 +104,10 @@ def with_clock(tablet: Tablet) -> None:
     tablet.page.goto("/kiosk")
 
 
+def test_the_idle_screen_fits_the_tablet_at_the_wall(tablet: Tablet) -> None:
+    assert tablet.page.evaluate("document.documentElement.scrollHeight") == 800
+
+
 def test_two_scans_borrow_and_one_returns_without_a_tap(tablet: Tablet) -> None:
     tablet.scan(tablet.card)
     tablet.expect("card")

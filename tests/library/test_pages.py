@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bibliothek.kiosk import actions as kiosk
+from bibliothek.lending import flags
 from bibliothek.library import actions, queries
 from bibliothek.members.models import Member
 from bibliothek.problems import Invalid
@@ -72,6 +73,17 @@ def test_the_overview_counts(both: Library, people: dict[str, Member]) -> None:
         assert tile in text
     assert "Momo" in text
     assert people["member"].name in text
+
+
+def test_the_overview_says_that_something_is_to_be_settled_only_while_it_is(
+    both: Library, people: dict[str, Member]
+) -> None:
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        assert "zu klären" not in text_of(client.get("/verwaltung").text)
+        with both.database.writing() as db:
+            flags.put_up(db, "damaged", make.copy(db).id, NOW)
+        assert "1 zu klären" in text_of(client.get("/verwaltung").text)
 
 
 def test_settings_are_saved_and_shown(both: Library, people: dict[str, Member]) -> None:
