@@ -23,7 +23,7 @@ from bibliothek.migrations import newest, revisions
 from bibliothek.operations.backup import BATCH, FORMAT, MANIFEST, PICTURE_NAME, PIECE, TABLE_NAME, Kind, Manifest, Part
 from bibliothek.problems import Failed
 
-PART_NAME = re.compile(rf"tables/{TABLE_NAME.pattern}\.jsonl|covers/[0-9a-f]{2}\.tar")
+PART_NAME = re.compile(rf"tables/{TABLE_NAME.pattern}\.jsonl|covers/[0-9a-f]{{2}}\.tar")
 MOST_PARTS = 1000
 LARGEST_MANIFEST = 1_000_000
 # Of an entry of a zip (APPNOTE 4.4.4): it can be read with a password only, and we write none so.
