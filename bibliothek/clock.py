@@ -19,6 +19,7 @@ from bibliothek.problems import Problem
 
 # Time servers set a clock back by less than this all the time.
 TOLERANCE = timedelta(minutes=2)
+CATCHES_UP = timedelta(hours=26)
 
 
 def utc_now() -> datetime:
@@ -42,31 +43,36 @@ class ClockIsBehind(Problem):
 
 class SteadyClock:
     """Called, it gives the library's moment (UTC): that of the machine, or where that is behind what was already seen, a moment
-    that goes on from there at the speed of `monotonic` (seconds)."""
+    that goes on from there by `monotonic` (seconds): at its speed, or at half of it where the machine is behind by no more than
+    CATCHES_UP. Then what was seen came from a clock that once went ahead, and the right one catches up with it by itself."""
 
     def __init__(
         self, machine: Callable[[], datetime] = utc_now, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._machine, self._monotonic = machine, monotonic
         self._lock = Lock()
-        self._seen, self._at = machine(), monotonic()
+        self._seen, self._at, self._speed = machine(), monotonic(), 1.0
 
     def __call__(self) -> datetime:
         machine = self._machine()
         with self._lock:
-            now, at = max(machine, self._expected()), self._monotonic()
-            self._seen, self._at = now, at
-            return now
+            self._see(max(machine, self._expected()), machine)
+            return self._seen
+
+    def _see(self, moment: datetime, machine: datetime) -> None:
+        self._seen, self._at = moment, self._monotonic()
+        self._speed = 0.5 if timedelta() < moment - machine <= CATCHES_UP else 1.0
 
     def _expected(self) -> datetime:
         """What it must be at least, from what was seen last."""
-        return self._seen + timedelta(seconds=self._monotonic() - self._at)
+        return self._seen + timedelta(seconds=(self._monotonic() - self._at) * self._speed)
 
     def learn(self, seen: datetime | None) -> None:
         """Some process was alive at `seen`: it is not earlier than that."""
+        machine = self._machine()
         with self._lock:
             if seen is not None and seen > self._expected():
-                self._seen, self._at = seen, self._monotonic()
+                self._see(seen, machine)
 
     def behind(self) -> timedelta:
         """By how much the machine's clock is behind what was seen; zero where that is little enough."""
@@ -78,7 +84,8 @@ class SteadyClock:
     def trust_machine(self) -> None:
         """Somebody looked at the machine's clock: it is right, and what was seen was wrong."""
         with self._lock:
-            self._seen, self._at = self._machine(), self._monotonic()
+            machine = self._machine()
+            self._see(machine, machine)
 
 
 def clock_of(database: Database) -> SteadyClock:

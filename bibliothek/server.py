@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -75,8 +76,12 @@ def serve(
         from bibliothek.workers import Workers
 
         def work(_number: int) -> None:
-            with serving(settings, database):
-                _serve_here(app, listener, accept=1)
+            try:
+                with serving(settings, database):
+                    _serve_here(app, listener, accept=1)
+            except Failed as error:
+                # Somebody restores: the next try comes after a pause.
+                logging.getLogger(__name__).error("%s", error)
 
         Workers(work, workers).run()
     click.echo("Beendet.")

@@ -45,7 +45,8 @@ def test_behind_what_was_seen_it_goes_on_from_there(wrong: datetime) -> None:
     assert is_behind(steady)
     machine.pass_time(seconds=90)
     seconds.now += 90
-    assert steady() == NOON + timedelta(seconds=90)
+    # Half as fast where the machine may be right and only what was seen wrong.
+    assert steady() == NOON + timedelta(seconds=90 if wrong.year == 1970 else 45)
     machine.now = NOON + timedelta(minutes=3)
     assert steady() == NOON + timedelta(minutes=3)
     assert not is_behind(steady)
@@ -59,6 +60,21 @@ def test_a_clock_that_is_set_back_while_the_server_runs_is_noticed(back: timedel
     assert is_behind(steady)
     assert steady.behind() == back + timedelta(seconds=1)
     assert steady() == NOON + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("ahead", [AN_HOUR, A_DAY])
+def test_a_clock_that_once_went_ahead_catches_up_by_itself(ahead: timedelta) -> None:
+    steady, machine, seconds = clock_at(NOON + ahead)
+    steady()
+    machine.now = NOON
+    said = []
+    for _ in range(2 * int(ahead / timedelta(minutes=1)) + 1):
+        machine.pass_time(minutes=1)
+        seconds.now += 60
+        said.append(steady())
+    assert said == sorted(set(said))
+    assert not is_behind(steady)
+    assert steady() == machine.now
 
 
 def test_a_time_server_may_set_it_back_a_little() -> None:
