@@ -48,7 +48,7 @@ uninstall:  ## the program and the service go, data and settings stay
 
 test: $(VENV)/.can-test  ## the whole suite; SKIP_BROWSER=1 or SKIP_POSTGRES=1 leave parts out
 	$(BIN)/python scripts/system_parts.py
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadgroup --durations=40 --durations-min=4
 
 check: $(VENV)/.can-test  ## format, lint, types, templates, translations, lock file
 	$(BIN)/ruff format --check .

@@ -87,6 +87,9 @@ def _locked_number(database: Database, how: str, otherwise: str) -> Iterator[Con
         yield connection
     finally:
         with suppress(DBAPIError):
+            # The end of the connection reaches the database only a moment later, and somebody may wait for it.
+            connection.execute(text("SELECT pg_advisory_unlock_all()"))
+        with suppress(DBAPIError):
             connection.close()
 
 

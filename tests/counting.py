@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 # The threads of a running app that no request waits for begin like this; they look for work whenever they like.
-BACKGROUND = ("mail", "covers", "imports", "looking", "lookup", "fetch")
+BACKGROUND = ("mail", "backup", "covers", "imports", "looking", "lookup", "fetch")
 
 
 @contextmanager

@@ -19,13 +19,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from bibliothek.app import _with_date
 from bibliothek.copies.models import Copy
 from bibliothek.lending import actions, closures, holds, queries
 from bibliothek.lending.models import Hold, Loan
 from bibliothek.lending.rules import days_late, is_overdue
 from bibliothek.library.models import Library as Settings
 from bibliothek.members.models import Member
+from bibliothek.operations.rounds import _with_date
 from bibliothek.operations.verify import CHECKS
 from bibliothek.problems import Problem
 from bibliothek.reminders.queries import overdue_by_member

@@ -102,4 +102,4 @@ def test_a_table_that_breaks_off_leaves_the_old_one(run: Run, tmp_path: Path, mo
     monkeypatch.setattr(outgoing, "line", full)
     assert run("export", "alles.csv")[0] == 1
     assert [path.read_text(encoding="utf-8") for path in tmp_path.glob("*alles*")] == ["von gestern"]
-    assert run("export", "gibt/es/nicht.csv")[2].startswith("gibt/es/.nicht.csv.half: ")
+    assert run("export", "gibt/es/nicht.csv")[2] == "gibt/es: Das gibt es nicht.\n"
