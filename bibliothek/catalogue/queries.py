@@ -94,15 +94,16 @@ def search(
     sort: Sort = "relevance",
     offset: int = 0,
     limit: int = 20,
+    most: int | None = None,
 ) -> Found:
     """Titles in which all words of `q` stand, best match first; without `q` all titles, newest first.
 
     The last word may be unfinished, an ISBN may be typed in any form; a `q` without letter or digit finds nothing.
     `only` is a further condition on Title and `also` are further columns, with `values` for their bindparams; `language` is
     ISO 639-1. Statements are kept, so handing in the same objects each time saves the time of building them. At most the
-    first 2,000 hits of a `q` can be paged through.
+    first 2,000 hits of a `q` can be paged through and are counted, or `most`.
     """
-    connection = db.connection()
+    connection, most = db.connection(), most or CAP
     asked: dict[str, Any] = dict(values or {})
     words = wanted(q) if q else None
     if (q and words is None) or (language and not is_language(language)):
@@ -111,11 +112,11 @@ def search(
         asked["language"] = language
     if words:
         asked |= index.dialect_of(connection).questions(words, language)
-        limit = max(0, min(limit, CAP - offset))
-    page, count = _statements(connection.dialect.name, bool(q), sort, bool(language), only, also)
+        limit = max(0, min(limit, most - offset))
+    page, count = _statements(connection.dialect.name, bool(q), sort, bool(language), only, also, most)
     rows = connection.execute(page, {**asked, "limit": limit, "offset": offset}).all() if limit else []
     total = rows[0][-1] if rows else connection.execute(count, asked).scalar_one()
-    return Found([_row(row) for row in rows], min(total, CAP), total > CAP)
+    return Found([_row(row) for row in rows], min(total, most), total > most)
 
 
 def _row(row: Any) -> TitleRow:
@@ -132,19 +133,20 @@ def _statements(
     has_language: bool,
     only: ColumnElement[bool] | None,
     also: tuple[ColumnElement[Any], ...],
+    most: int,
 ) -> tuple[AnySelect, AnySelect]:
     """SQL for a page of titles with the total in every row, and for the total alone.
 
     Kept, because putting such a statement together takes longer than running it.
     """
     if has_words:
-        count = index.counted(DIALECTS[dialect], only)
+        count = index.counted(DIALECTS[dialect], only, most)
         page = _best(dialect, only) if sort == "relevance" else _sorted(dialect, only, sort)
     else:
         conditions = [] if only is None else [only]
         if has_language:
             conditions.append(Title.language == bindparam("language"))
-        count = index.up_to_cap(select(Title.id).where(*conditions))
+        count = index.up_to(most, select(Title.id).where(*conditions))
         page = _paged(_columns(dialect).where(*conditions), sort)
     return page.add_columns(*also, count.scalar_subquery().label("total")), count
 

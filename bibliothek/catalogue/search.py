@@ -138,19 +138,19 @@ def ranked(dialect: Dialect, only: ColumnElement[bool] | None) -> CompoundSelect
     return union_all(*parts)
 
 
-def counted(dialect: Dialect, only: ColumnElement[bool] | None) -> AnySelect:
-    """SQL: how many titles match, up to CAP + 1.
+def counted(dialect: Dialect, only: ColumnElement[bool] | None, most: int) -> AnySelect:
+    """SQL: how many titles match, up to `most` + 1.
 
     All beginnings of a word are gathered before the first comes out, 3 ms for "deutschland": not where the word itself is
     enough to reach the cap.
     """
-    surely, every = (up_to_cap(_matching(dialect, name, only)).scalar_subquery() for name in ("surely", "every"))
-    return select(case((surely > CAP, CAP + 1), else_=every))
+    surely, every = (up_to(most, _matching(dialect, name, only)).scalar_subquery() for name in ("surely", "every"))
+    return select(case((surely > most, most + 1), else_=every))
 
 
-def up_to_cap(some: AnySelect) -> AnySelect:
-    """SQL: how many rows `some` has; counting ends at CAP + 1."""
-    return select(func.count()).select_from(some.limit(literal_column(str(CAP + 1))).subquery())
+def up_to(most: int, some: AnySelect) -> AnySelect:
+    """SQL: how many rows `some` has; counting ends at `most` + 1."""
+    return select(func.count()).select_from(some.limit(literal_column(str(most + 1))).subquery())
 
 
 def newest(dialect: Dialect, only: ColumnElement[bool] | None) -> AnySelect:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
+from bibliothek.catalogue import pages
 from bibliothek.catalogue.actions import add_title
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
 from bibliothek.codes import new_card_code
@@ -315,6 +316,22 @@ def test_everything_can_be_leafed_through_beyond_two_thousand(
         # Of a search, only the best are shown.
         assert "Seite 2 von 2" in text_of(get(client, "/katalog", q="titel", seite=4))
     queries._statements.cache_clear()
+
+
+@pytest.mark.parametrize("order", ["", "titel"])
+def test_of_words_with_a_filter_fewer_hits_are_counted(
+    both: Library, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.setattr(pages, "MOST_FILTERED", 30)
+    set_up(both)
+    with both.database.writing() as db:
+        many(db, 65)
+    with both.client() as client:
+        last = get(client, "/katalog", q="titel", verfuegbar="1", sortierung=order, seite=4)
+        assert "Mehr als 30 Titel" in text_of(last)
+        assert "Seite 2 von 2" in text_of(last)
+        assert len(listed(last)) == 10
+        assert "65 Titel" in text_of(get(client, "/katalog", q="titel", sortierung=order))
 
 
 @pytest.mark.parametrize("query", [{}, {"q": "titel"}, {"q": "titel", "verfuegbar": "1", "sortierung": "titel"}])
