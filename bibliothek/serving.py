@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bibliothek.db import Database
 from bibliothek.problems import Failed
@@ -86,11 +86,15 @@ def _locked_number(database: Database, how: str, otherwise: str) -> Iterator[Con
     try:
         yield connection
     finally:
-        with suppress(DBAPIError):
-            # The end of the connection reaches the database only a moment later, and somebody may wait for it.
-            connection.execute(text("SELECT pg_advisory_unlock_all()"))
-        with suppress(DBAPIError):
-            connection.close()
+        _give_back(connection)
+
+
+def _give_back(connection: Connection) -> None:
+    with suppress(SQLAlchemyError):
+        # The end of the connection reaches the database only a moment later, and somebody may wait for it.
+        connection.execute(text("SELECT pg_advisory_unlock_all()"))
+    with suppress(SQLAlchemyError):
+        connection.close()
 
 
 def _lock(database: Database, how: str) -> Connection | None:
@@ -117,5 +121,4 @@ def _keep(database: Database, connection: Connection | None, is_over: threading.
         except DBAPIError:
             connection = None
     if ours is not None:
-        with suppress(DBAPIError):
-            ours.close()
+        _give_back(ours)

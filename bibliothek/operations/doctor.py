@@ -281,7 +281,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 def _clock(settings: Settings, now: datetime) -> Iterator[Finding]:
     """What can be said of the clock without asking anybody. The database and the sources know more."""
     about, shown = "Uhr", _local(settings, now)
-    made = datetime.strptime(newest()[:10], "%Y_%m_%d").replace(tzinfo=UTC)
+    made = datetime.fromisoformat(newest()[:10].replace("_", "-")).replace(tzinfo=UTC)
     if now < made - timedelta(days=1):
         yield Finding(about, "kaputt", f"Die Uhr steht auf {shown}, da gab es diese Version noch nicht.", SYNCHRONISE)
     elif _is_synchronised() is False:

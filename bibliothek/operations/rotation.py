@@ -26,7 +26,7 @@ def moment_of(name: str) -> datetime | None:
     """When it was made, or None where it is not one of ours."""
     found = NAME.fullmatch(name)
     try:
-        return datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) if found else None
+        return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
     except ValueError:
         return None
 
