@@ -96,10 +96,10 @@ def _write(folder: Path, picture: Picture) -> None:
             os.fsync(written.fileno())
         os.replace(written.name, file)
     for directory in (folder / picture.digest[:2], folder, folder.parent):
-        _sync(directory)
+        sync(directory)
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
     """A name is on the disk only when its folder is."""
     handle = os.open(directory, os.O_RDONLY)
     try:

@@ -130,18 +130,10 @@ def write(database: Database, settings: Settings, file: Path, now: datetime) -> 
             out.flush()
             os.fsync(out.fileno())
         half.replace(file)
-        _sync(file.parent)
+        covers.sync(file.parent)
     finally:
         half.unlink(missing_ok=True)
     return Written(file, file.stat().st_size, manifest)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _fill(box: ZipFile, database: Database, settings: Settings, now: datetime) -> Manifest:

@@ -126,7 +126,7 @@ def now_please(db: Session, now: datetime) -> None:
         return
     if job is None:
         jobs.claim(db, JOB, now, timedelta())
-    jobs.finish(db, JOB, now, now, job.outcome if job else None)
+    jobs.make_due(db, JOB, now)
     event.listen(db, "after_commit", lambda _session: _told.set(), once=True)
 
 
@@ -201,10 +201,8 @@ class Nights:
 
     def _give_back(self, name: str) -> None:
         """Let the next server begin with it at once, and not when the lease ends."""
-        now = self._clock()
         with self._database.writing() as db:
-            job = jobs.find(db, name)
-            jobs.finish(db, name, now, now, job.outcome if job else None)
+            jobs.make_due(db, name, self._clock())
 
     def _make(self) -> None:
         now = self._clock()
@@ -223,8 +221,8 @@ class Nights:
         with self._database.writing() as db:
             again = next_night(ended, self._settings) if is_over else ended + AGAIN
             jobs.finish(db, JOB, ended, again, msgspec.json.encode(done).decode())
-            if answer.made and (sending := jobs.find(db, SENDING)):
-                jobs.finish(db, SENDING, ended, ended, sending.outcome)
+            if answer.made:
+                jobs.make_due(db, SENDING, ended)
 
     def _settled(self, answer: Answer) -> Account:
         """The account with what was just made; what is too old is removed."""

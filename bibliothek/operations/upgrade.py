@@ -22,7 +22,7 @@ from bibliothek.migrations import is_older, newest, upgrade
 from bibliothek.operations import backup
 from bibliothek.operations.reading import opened
 from bibliothek.operations.verify import Finding, verify
-from bibliothek.problems import Failed
+from bibliothek.problems import Failed, of_file
 from bibliothek.serving import nobody_serves
 from bibliothek.settings import Settings
 
@@ -81,8 +81,9 @@ def _keep(settings: Settings, database: Database, now: datetime) -> Path:
         with opened(kept) as written:
             written.check_sums()
     except (OSError, Failed) as error:
+        why = of_file(error, str(kept.parent)) if isinstance(error, OSError) else error
         raise Failed(
-            f"Vor dem Aktualisieren ließ sich keine Sicherung schreiben ({error}). Es ist nichts geändert. Gebraucht wird Platz in "
+            f"Vor dem Aktualisieren ließ sich keine Sicherung schreiben ({why}). Es ist nichts geändert. Gebraucht wird Platz in "
             f"{kept.parent}."
         ) from error
     return kept
