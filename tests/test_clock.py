@@ -92,12 +92,3 @@ def test_it_never_goes_back_nor_stands_still() -> None:
         seconds.now += 1
         said.append(steady())
     assert said == sorted(set(said))
-
-
-def test_somebody_who_looked_may_say_that_the_machine_is_right() -> None:
-    steady, machine, _ = clock_at(NOON)
-    steady.learn(NOON + timedelta(days=300))
-    assert is_behind(steady)
-    steady.trust_machine()
-    assert not is_behind(steady)
-    assert steady() == machine.now
