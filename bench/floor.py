@@ -78,18 +78,19 @@ ROWS = """{% from "_macros.html" import title_list %}<!doctype html><html lang="
 
 
 def search_app(file: Path) -> Litestar:
-    """The catalogue's own statement in plain sqlite3, word for word, and its 20 rows through the catalogue's own macro."""
+    """The catalogue's own statements in plain sqlite3, word for word, and the 20 rows through the catalogue's own macro."""
     from bibliothek.web.templates import Templates
 
     connections = Connections(file)
     template = Templates().environment.from_string(ROWS)
-    statements = {q: catalogue_statement(file, q) for q in QUERIES}
+    statements = {q: catalogue_statements(file, q) for q in QUERIES}
 
     @get("/katalog", media_type="text/html", sync_to_thread=True)
     def catalogue(q: FromQuery[str]) -> str:
-        statement, values = statements[q]
+        rows: list[Any] = []
         with connections.one() as connection:
-            rows = connection.execute(statement, values).fetchall()
+            for statement, values in statements[q]:
+                rows = connection.execute(statement, values).fetchall()
         # id, title, byline, year, available, total, picture
         return template.render(rows=[(row[0], row[1], row[6], row[4], row[7], row[8], row[9]) for row in rows])
 
@@ -100,8 +101,8 @@ def search_app(file: Path) -> Litestar:
     return Litestar([catalogue, alive])
 
 
-def catalogue_statement(file: Path, q: str) -> tuple[str, Any]:
-    """The SQL that the catalogue page runs for `q`, with its values, as the driver gets it."""
+def catalogue_statements(file: Path, q: str) -> list[tuple[str, Any]]:
+    """The SQL that the catalogue page runs for `q`, with its values, as the driver gets it; the last one gives the rows."""
     from sqlalchemy import event
 
     from bibliothek.catalogue import pages, queries
@@ -117,7 +118,7 @@ def catalogue_statement(file: Path, q: str) -> tuple[str, Any]:
         )
         queries.search(db, q, also=pages._SHOWN, limit=20)
     database.close()
-    return seen[0]
+    return seen
 
 
 def lending_app(file: Path) -> Litestar:

@@ -210,6 +210,14 @@ def open_database(url: str | None, sqlite_file: Path | None, threads: int = THRE
             pool_pre_ping=True,
             hide_parameters=True,
         )
+
+        @event.listens_for(engine, "connect")
+        def _tell(connection: Any, _record: Any) -> None:
+            # Pages ask much and short: to compile a question or to wake further processes for it takes longer than to answer it.
+            connection.execute("SET jit = off")
+            connection.execute("SET max_parallel_workers_per_gather = 0")
+            connection.commit()
+
         # A page asks several times and must get answers that fit together, as SQLite gives them anyway. Reading never fails so.
         reader = engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
         return Database(reader, engine)

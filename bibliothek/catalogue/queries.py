@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
@@ -19,12 +20,12 @@ from sqlalchemy import (
     func,
     null,
     select,
+    text,
 )
 from sqlalchemy.orm import Session, selectinload
 
 from bibliothek.catalogue import search as index
-from bibliothek.catalogue.dialects import DIALECTS
-from bibliothek.catalogue.entries import wanted
+from bibliothek.catalogue.entries import Question, questions, wanted
 from bibliothek.catalogue.fields import OWN_COLUMNS, Part, Person, TitleAnswer
 from bibliothek.catalogue.fields import fields_of as fields_of  # noqa: PLC0414 (others ask here)
 from bibliothek.catalogue.fields import subjects_of as subjects_of  # noqa: PLC0414
@@ -103,20 +104,52 @@ def search(
     ISO 639-1. Statements are kept, so handing in the same objects each time saves the time of building them. At most the
     first 2,000 hits of a `q` can be paged through and are counted, or `most`.
     """
-    connection, most = db.connection(), most or CAP
-    asked: dict[str, Any] = dict(values or {})
+    most, given = most or CAP, dict(values or {})
     words = wanted(q) if q else None
     if (q and words is None) or (language and not is_language(language)):
         return Found([], 0, False)
-    if language:
-        asked["language"] = language
     if words:
-        asked |= index.dialect_of(connection).questions(words, language)
-        limit = max(0, min(limit, most - offset))
-    page, count = _statements(connection.dialect.name, bool(q), sort, bool(language), only, also, most)
-    rows = connection.execute(page, {**asked, "limit": limit, "offset": offset}).all() if limit else []
-    total = rows[0][-1] if rows else connection.execute(count, asked).scalar_one()
+        asked = questions(words, language)
+        return _found(db, asked, only, given, also, sort, offset, limit, most)
+    connection = db.connection()
+    if language:
+        given["language"] = language
+    page, count = _listed(connection.dialect.name, sort, bool(language), only, also, most)
+    rows = connection.execute(page, {**given, "limit": limit, "offset": offset}).all() if limit else []
+    total = rows[0][-1] if rows else connection.execute(count, given).scalar_one()
     return Found([_row(row) for row in rows], min(total, most), total > most)
+
+
+def _found(
+    db: Session,
+    asked: tuple[Question, ...],
+    only: ColumnElement[bool] | None,
+    values: Mapping[str, Any],
+    also: tuple[ColumnElement[Any], ...],
+    sort: Sort,
+    offset: int,
+    limit: int,
+    most: int,
+) -> Found:
+    found = index.find(db, asked, only, values, most)
+    total, end = len(found), min(offset + limit, most)
+    if sort == "relevance":
+        few = total <= min(most, index.FEW)
+        found = index.best_of(db, found, asked) if few else index.best(db, asked, only, values, end)
+    elif total > most:
+        found = index.newest(db, asked[-1], only, values, most)
+    if sort in ("title", "year"):
+        found = _in_order(db, found, sort, end)
+    page = found[offset:end]
+    rows = {row.id: row for row in title_rows(db, page, also, values)}
+    return Found([rows[number] for number in page if number in rows], min(total, most), total > most)
+
+
+def _in_order(db: Session, numbers: list[int], sort: Sort, most: int) -> list[int]:
+    """The first `most` of these titles."""
+    chosen = text(f"title.id IN ({index.dialect_of(db.connection()).numbers})")
+    query = select(Title.id).where(chosen).order_by(*_ORDERS[sort]).limit(most)
+    return list(db.connection().scalars(query, {"numbers": json.dumps(numbers)}))
 
 
 def _row(row: Any) -> TitleRow:
@@ -126,28 +159,28 @@ def _row(row: Any) -> TitleRow:
 
 
 @lru_cache(maxsize=128)
-def _statements(
+def _listed(
     dialect: str,
-    has_words: bool,
     sort: Sort,
     has_language: bool,
     only: ColumnElement[bool] | None,
     also: tuple[ColumnElement[Any], ...],
     most: int,
 ) -> tuple[AnySelect, AnySelect]:
-    """SQL for a page of titles with the total in every row, and for the total alone.
+    """SQL for a page of all titles with the total in every row, and for the total alone.
 
     Kept, because putting such a statement together takes longer than running it.
     """
-    if has_words:
-        count = index.counted(DIALECTS[dialect], only, most)
-        page = _best(dialect, only) if sort == "relevance" else _sorted(dialect, only, sort)
-    else:
-        conditions = [] if only is None else [only]
-        if has_language:
-            conditions.append(Title.language == bindparam("language"))
-        count = index.up_to(most, select(Title.id).where(*conditions))
-        page = _paged(_columns(dialect).where(*conditions), sort)
+    conditions = [] if only is None else [only]
+    if has_language:
+        conditions.append(Title.language == bindparam("language"))
+    count = index.up_to(most, select(Title.id).where(*conditions))
+    order = _ORDERS.get(sort, _ORDERS["newest"])
+    numbers = select(Title.id).where(*conditions).order_by(*order)
+    limit, offset = bindparam("limit", type_=Integer), bindparam("offset", type_=Integer)
+    # The numbers first: PostgreSQL puts together persons and copies of all titles that an OFFSET skips.
+    on_page = numbers.limit(limit).offset(offset).subquery()
+    page = _columns(dialect).join(on_page, on_page.c.id == Title.id).order_by(*order)
     return page.add_columns(*also, count.scalar_subquery().label("total")), count
 
 
@@ -166,26 +199,6 @@ def _persons(dialect: str) -> ScalarSelect[str]:
     return select(joined(persons.c.person, _RECORD)).select_from(persons).scalar_subquery()
 
 
-def _best(dialect: str, only: ColumnElement[bool] | None) -> AnySelect:
-    hits = _page_of(index.ranked(DIALECTS[dialect], only)).subquery()
-    return _columns(dialect).join_from(hits, Title, Title.id == hits.c.id).order_by(hits.c.tier, Title.id.desc())
-
-
-def _sorted(dialect: str, only: ColumnElement[bool] | None, sort: Sort) -> AnySelect:
-    found = index.newest(DIALECTS[dialect], only).subquery()
-    return _paged(_columns(dialect).join_from(found, Title, Title.id == found.c.id), sort)
-
-
-def _paged(page: AnySelect, sort: Sort) -> AnySelect:
-    paged: AnySelect = _page_of(page.order_by(*_ORDERS.get(sort, _ORDERS["newest"])))
-    return paged
-
-
-def _page_of(rows: Any) -> Any:
-    """`rows`, a Select or a UNION of them, from :offset on and no more than :limit."""
-    return rows.limit(bindparam("limit", type_=Integer)).offset(bindparam("offset", type_=Integer))
-
-
 _ORDERS: dict[str, tuple[Any, ...]] = {
     "newest": (Title.id.desc(),),
     "title": (Title.sort_title, Title.id),
@@ -193,11 +206,22 @@ _ORDERS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def title_rows(db: Session, ids: Sequence[int], also: tuple[ColumnElement[Any], ...] = ()) -> list[TitleRow]:
-    """The titles with these numbers as rows of a list, in no order; `also` as in `search`."""
+def title_rows(
+    db: Session,
+    ids: Sequence[int],
+    also: tuple[ColumnElement[Any], ...] = (),
+    values: Mapping[str, Any] | None = None,
+) -> list[TitleRow]:
+    """The titles with these numbers as rows of a list, in no order; `also` and `values` as in `search`."""
+    if not ids:
+        return []
     connection = db.connection()
-    query = _columns(connection.dialect.name).add_columns(*also, null()).where(Title.id.in_(_IDS))
-    return [_row(row) for row in connection.execute(query, {"ids": ids})]
+    return [_row(row) for row in connection.execute(_of(connection.dialect.name, also), {**(values or {}), "ids": ids})]
+
+
+@lru_cache(maxsize=32)
+def _of(dialect: str, also: tuple[ColumnElement[Any], ...]) -> AnySelect:
+    return _columns(dialect).add_columns(*also, null()).where(Title.id.in_(_IDS))
 
 
 def recent(db: Session, limit: int = 18) -> list[TitleRow]:

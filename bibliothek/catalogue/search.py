@@ -3,53 +3,44 @@
 The table `title_search` is made by the first migration and has no model. Whoever changes a title calls `index` in the same
 transaction (`actions.py` does), so the index says what the tables say.
 
-Best match first comes from the order in which the index is asked (`TIERS`), not from a score. A score such as bm25 reads all
-hits of a word to weigh it: 14 ms for "der" among 100,000 titles, where asking in order takes less than one.
+Best match first comes from the order of questions (`entries.questions`), not from a score. A score such as bm25 reads all hits of
+a word to weigh it: 14 ms for "der" among 100,000 titles, where asking in order takes less than one. What few titles answer is
+asked for once, and these are put in order by their terms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, cast
 
 from sqlalchemy import (
     Column,
     ColumnElement,
-    CompoundSelect,
     Connection,
+    Integer,
     Select,
-    case,
+    bindparam,
     func,
     literal_column,
     select,
     text,
-    union_all,
 )
 from sqlalchemy.orm import Session, selectinload
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from bibliothek.catalogue.dialects import DIALECTS, Dialect
-from bibliothek.catalogue.entries import terms_of
+from bibliothek.catalogue.entries import Question, best_first, terms_of
 from bibliothek.catalogue.models import Title
 
 AnySelect = Select[*tuple[Any, ...]]
 
-# Called exactly so; filed under the first word; all words in the title; all in title and persons' names; the same three with
-# the last word unfinished; all words anywhere; the last one of these unfinished.
-TIERS = (
-    "whole",
-    "starts",
-    "title",
-    "named",
-    "starts_soon",
-    "title_soon",
-    "named_soon",
-    "elsewhere",
-    "elsewhere_soon",
-)
 # Lists count and rank up to here (contract: `total` is exact up to 2,000).
 CAP = 2000
+# So many are put in order by their terms, which are read for it; of more, the index is asked which are the best.
+FEW = 500
 # Titles that are held in memory at once while the index is built or checked.
 BATCH = 500
 
@@ -126,26 +117,80 @@ def check_index_holds_all(db: Session) -> list[str]:
     return absent + _only_in_index(connection, dialect)
 
 
-def ranked(dialect: Dialect, only: ColumnElement[bool] | None) -> CompoundSelect[*tuple[Any, ...]]:
-    """SQL: number and tier of matching titles, best first.
+def find(
+    db: Session,
+    asked: Sequence[Question],
+    only: ColumnElement[bool] | None,
+    values: Mapping[str, Any],
+    most: int,
+) -> list[int]:
+    """Numbers of the titles that answer the last one of these questions, the newest first; when there are more than `most`, of any
+    `most` + 1 of them.
 
-    Both databases read the parts of a UNION ALL in their order and no further than a LIMIT asks; a test holds them to it.
+    `asked` as of `entries.questions`, `only` and `values` as of `queries.search`.
     """
-    parts = []
-    for tier, name in enumerate(TIERS):
-        part = _newest(_matching(dialect, name, only)).subquery()
-        parts.append(select(part.c.id, literal_column(str(tier)).label("tier")))
-    return union_all(*parts)
+    found: list[int] = []
+    # All beginnings of a word are gathered before the first title comes out, 3 ms for "deutschland" among 100,000 titles: not where
+    # the word itself is enough.
+    for question in asked[-2:] if _gathers(db, asked[-1]) else asked[-1:]:
+        found = _ask(db, question, only, values, most + 1)
+        if len(found) > most:
+            break
+    return sorted(found, reverse=True)
 
 
-def counted(dialect: Dialect, only: ColumnElement[bool] | None, most: int) -> AnySelect:
-    """SQL: how many titles match, up to `most` + 1.
+def _gathers(db: Session, question: Question) -> bool:
+    ready = dialect_of(db.connection()).ready
+    return any(term.unfinished and len(term.text) > ready for spelled in question for term in spelled)
 
-    All beginnings of a word are gathered before the first comes out, 3 ms for "deutschland": not where the word itself is
-    enough to reach the cap.
-    """
-    surely, every = (up_to(most, _matching(dialect, name, only)).scalar_subquery() for name in ("surely", "every"))
-    return select(case((surely > most, most + 1), else_=every))
+
+def best_of(db: Session, numbers: Sequence[int], asked: Sequence[Question]) -> list[int]:
+    """These titles, all of which answer the last question, by the first one that they answer."""
+    dialect = dialect_of(db.connection())
+    number = _number(dialect).name
+    terms = text(f"SELECT {number}, {dialect.terms} FROM title_search WHERE {number} IN ({dialect.numbers})")  # noqa: S608
+    found = db.connection().execute(terms, {"numbers": json.dumps(numbers)})
+    return best_first(((number, terms) for number, terms in found), asked)
+
+
+def best(
+    db: Session, asked: Sequence[Question], only: ColumnElement[bool] | None, values: Mapping[str, Any], most: int
+) -> list[int]:
+    """The `most` best of however many titles: the newest of those that answer the first question, and so on."""
+    found: dict[int, None] = {}
+    for question in asked:
+        # As many as this question could find that an earlier one has found already.
+        found |= dict.fromkeys(newest(db, question, only, values, most + len(found)))
+        if len(found) >= most:
+            break
+    return list(found)[:most]
+
+
+def newest(
+    db: Session, question: Question, only: ColumnElement[bool] | None, values: Mapping[str, Any], most: int
+) -> list[int]:
+    """The `most` newest titles that answer the question."""
+    if not dialect_of(db.connection()).is_in_order:
+        # PostgreSQL has no idea how rare a word is: asked for the newest twenty, it looks through a million titles for a word that
+        # none of them has.
+        few = _ask(db, question, only, values, FEW + 1)
+        if len(few) <= FEW:
+            return sorted(few, reverse=True)[:most]
+    return _ask(db, question, only, values, most, newest_first=True)
+
+
+def _ask(
+    db: Session,
+    question: Question,
+    only: ColumnElement[bool] | None,
+    values: Mapping[str, Any],
+    most: int,
+    newest_first: bool = False,
+) -> list[int]:
+    connection = db.connection()
+    name = connection.dialect.name
+    given = {**values, "question": DIALECTS[name].write(question), "most": most}
+    return list(connection.scalars(_matching(name, only, newest_first), given))
 
 
 def up_to(most: int, some: AnySelect) -> AnySelect:
@@ -153,28 +198,30 @@ def up_to(most: int, some: AnySelect) -> AnySelect:
     return select(func.count()).select_from(some.limit(literal_column(str(most + 1))).subquery())
 
 
-def newest(dialect: Dialect, only: ColumnElement[bool] | None) -> AnySelect:
-    """SQL: numbers of the newest CAP titles that match."""
-    return _newest(_matching(dialect, "every", only))
+@lru_cache(maxsize=32)
+def _matching(name: str, only: ColumnElement[bool] | None, newest_first: bool) -> AnySelect:
+    """SQL: numbers of at most :most titles that answer :question. Kept: putting it together takes longer than running it."""
+    matching = _answering(name, only)
+    if newest_first:
+        matching = matching.order_by(_number(DIALECTS[name]).desc())
+    return matching.limit(bindparam("most", type_=Integer))
 
 
-def _newest(matching: AnySelect) -> AnySelect:
-    return matching.order_by(literal_column("1").desc()).limit(literal_column(str(CAP)))
-
-
-def _matching(dialect: Dialect, name: str, only: ColumnElement[bool] | None) -> AnySelect:
-    matching = select(_number(dialect).label("id")).where(dialect.matches(name))
+def _answering(name: str, only: ColumnElement[bool] | None) -> AnySelect:
+    dialect = DIALECTS[name]
+    number = _number(dialect)
+    answering = select(number).where(dialect.match)
     if only is None:
-        return matching
-    number, parts = _number(dialect), cast("Iterable[Any]", iterate(only))
+        return answering
+    parts = cast("Iterable[Any]", iterate(only))
     if any(_is_of_title(part) and part.name != "id" for part in parts):
-        return matching.join_from(dialect.table, Title, Title.id == number).where(only)
+        return answering.join_from(dialect.table, Title, Title.id == number).where(only)
 
     def as_number(part: Any, **_more: object) -> Any:
         return number if _is_of_title(part) else None
 
     # All it asks of a title is its number, which the index has, too: without the title itself it takes half as long.
-    return matching.where(replacement_traverse(only, {}, as_number))  # type: ignore[call-overload]
+    return answering.where(replacement_traverse(only, {}, as_number))  # type: ignore[call-overload]
 
 
 def _is_of_title(part: Any) -> bool:

@@ -115,9 +115,9 @@ def test_a_list_says_how_many_there_are(library: Library, monkeypatch: pytest.Mo
         }
         monkeypatch.setattr(search, "CAP", 4)
         monkeypatch.setattr(queries, "CAP", 4)
-        queries._statements.cache_clear()
+        queries._listed.cache_clear()
         capped = client.get("/api/v1/titles", params={"q": "titel"}).json()
-        queries._statements.cache_clear()
+        queries._listed.cache_clear()
         assert (capped["total"], capped["more"], capped["per_page"]) == (4, True, 50)
 
 

