@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
-from bibliothek.operations.rotation import NAME, to_keep
+from bibliothek.operations.rotation import NAME, is_ours, to_keep
 from bibliothek.problems import Failed
 from bibliothek.settings import Settings
 
@@ -29,7 +29,7 @@ class Place(Protocol):
     """Where backups lie. Whatever goes wrong there is raised as Failed, without the password."""
 
     def sizes(self) -> dict[str, int]:
-        """The backups that are there, in bytes."""
+        """The backups that are there, whosever they are, in bytes."""
 
     def put(self, file: Path) -> None: ...
 
@@ -41,13 +41,15 @@ class Place(Protocol):
 def send(settings: Settings, files: Collection[Path], now: datetime, bad: Collection[str] = ()) -> int:
     """Bring these backups to the other place, the newest first, and remove what is too old there. Returns how many are there then.
 
-    One that is there already with the same size stays. Raises Failed.
+    One that is there already with the same size stays. What does not carry the id of this library is left alone, here and there.
+    Raises Failed.
     """
     assert settings.backup_to
     with closing(open_place(settings.backup_to)) as place:
-        there = place.sizes()
-        wanted = to_keep({*there, *(file.name for file in files)}, settings.backup_keep, settings.timezone, now, bad)
-        for file in sorted(files, reverse=True):
+        there = {name: size for name, size in place.sizes().items() if is_ours(name, settings)}
+        ours = [file for file in files if is_ours(file.name, settings)]
+        wanted = to_keep({*there, *(file.name for file in ours)}, settings.backup_keep, settings.timezone, now, bad)
+        for file in sorted(ours, reverse=True):
             if file.name in wanted and there.get(file.name) != file.stat().st_size:
                 place.put(file)
         for name in there.keys() - wanted:

@@ -27,6 +27,7 @@ from bibliothek.mail import outbox
 from bibliothek.migrations import upgrade_within
 from bibliothek.operations.backup import PIECE, TYPES, Kind, counters, highest_number, tables_of
 from bibliothek.operations.reading import Backup, BadBackup, opened
+from bibliothek.operations.rotation import is_own_folder, own_id
 from bibliothek.operations.rounds import catch_up
 from bibliothek.operations.verify import PICTURED, Finding, verify
 from bibliothek.problems import Failed
@@ -80,7 +81,7 @@ def restore(file: Path, settings: Settings, now: datetime, even_if_unsound: bool
 
 def rehearse(file: Path, settings: Settings, folder: Path, now: datetime) -> list[Finding]:
     """Restore the backup into a scratch library in `folder`, and throw that away: which invariants it breaks. Raises Failed."""
-    with opened(file) as backup, _scratch(folder) as database:
+    with opened(file) as backup, _scratch(folder, settings) as database:
         backup.check_sums()
         with database.engine.begin() as connection:
             load(backup, connection)
@@ -100,25 +101,29 @@ def _refuse_without_room(backup: Backup, folder: Path) -> None:
 
 
 @contextmanager
-def _scratch(folder: Path) -> Iterator[Database]:
-    """An empty database in a folder of its own within `folder`, which goes afterwards. Nobody else may have one there."""
-    tidy(folder)
+def _scratch(folder: Path, settings: Settings) -> Iterator[Database]:
+    """An empty database in a folder of its own within `folder`, which goes afterwards. Nobody else of this library may have one there."""
+    tidy(folder, settings)
     with (
-        tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as made,
+        tempfile.TemporaryDirectory(prefix=_scratch_name(folder, settings), dir=folder) as made,
         closing(open_database(None, Path(made) / "bibliothek.sqlite")) as database,
     ):
         yield database
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a restore or a rehearsal left that was killed: in it is also what the library has forgotten since. Nobody may be
-    at one."""
-    for left in folder.glob(f"{SCRATCH}*"):
+def tidy(folder: Path, settings: Settings) -> None:
+    """Remove what a restore or a rehearsal left that was killed: in it is also what the library has forgotten since. Nobody of this
+    library may be at one; another one's, in a folder of both, is left alone."""
+    for left in folder.glob(f"{_scratch_name(folder, settings)}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
+def _scratch_name(folder: Path, settings: Settings) -> str:
+    return SCRATCH if is_own_folder(folder, settings) else f"{SCRATCH}{own_id(settings)}-"
+
+
 def _into_sqlite(backup: Backup, settings: Settings, now: datetime, even_if_unsound: bool) -> Restored:
-    with nobody_serves(settings), _scratch(settings.data) as database:
+    with nobody_serves(settings), _scratch(settings.data, settings) as database:
         with database.engine.begin() as connection:
             unknown = load(backup, connection)
             _refuse_unsound(backup, connection, settings, now, even_if_unsound)

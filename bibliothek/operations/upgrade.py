@@ -21,6 +21,7 @@ from bibliothek.i18n import _
 from bibliothek.migrations import is_older, newest, upgrade
 from bibliothek.operations import backup
 from bibliothek.operations.reading import opened
+from bibliothek.operations.rotation import name_before, own_id
 from bibliothek.operations.verify import Finding, verify
 from bibliothek.problems import Failed, of_file
 from bibliothek.serving import nobody_serves
@@ -74,17 +75,18 @@ def _migrate(database: Database, kept: Path, even_if_unsound: bool) -> None:
 def _keep(settings: Settings, database: Database, now: datetime) -> Path:
     """A backup that was read back. A second try to upgrade writes it anew: it does not pile up where a service starts again and
     again."""
-    kept = (settings.backups or settings.data / "backups") / f"vor-{newest()}.zip"
+    folder = settings.backups or settings.data / "backups"
     try:
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = folder / name_before(newest(), own_id(settings))
         backup.write(database, settings, kept, now)
         with opened(kept) as written:
             written.check_sums()
     except (OSError, Failed) as error:
-        why = of_file(error, str(kept.parent)) if isinstance(error, OSError) else error
+        why = of_file(error, str(folder)) if isinstance(error, OSError) else error
         raise Failed(
             f"Vor dem Aktualisieren ließ sich keine Sicherung schreiben ({why}). Es ist nichts geändert. Gebraucht wird Platz in "
-            f"{kept.parent}."
+            f"{folder}."
         ) from error
     return kept
 

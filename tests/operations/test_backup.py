@@ -359,7 +359,7 @@ def test_a_restore_that_is_killed_leaves_the_old_library_or_the_new_one(library:
         shutil.rmtree(library.settings.data / "covers", ignore_errors=True)
     print(f"a restore takes {whole:.1f} s; after kills: {ended}")
     assert "old" in ended
-    restore.tidy(library.settings.data)
+    restore.tidy(library.settings.data, library.settings)
     assert list(library.settings.data.glob(f"{restore.SCRATCH}*")) == []
 
 
