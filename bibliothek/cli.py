@@ -149,6 +149,7 @@ def plain_words(settings: Settings) -> Iterator[None]:
     """Faults of the database as one line."""
     from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
+    from bibliothek.db import OutcomeUnknown
     from bibliothek.migrations import NewerDatabase
 
     try:
@@ -161,7 +162,10 @@ def plain_words(settings: Settings) -> Iterator[None]:
         if isinstance(error, (DataError, IntegrityError, ProgrammingError)) and error.statement is not None:
             # A bug of ours: its trace is worth more than a line. Without a statement, the connection could not be made.
             raise
-        raise Failed(_fault(settings, str(error.orig))) from error
+        fault = _fault(settings, str(error.orig))
+        if isinstance(error, OutcomeUnknown):
+            fault += " Ob noch gespeichert wurde, ist nicht bekannt: Sieh nach, bevor du den Befehl wiederholst."
+        raise Failed(fault) from error
 
 
 def _fault(settings: Settings, words: str) -> str:

@@ -102,7 +102,8 @@ def _refuse_without_room(backup: Backup, folder: Path) -> None:
 
 @contextmanager
 def _scratch(folder: Path, settings: Settings) -> Iterator[Database]:
-    """An empty database in a folder of its own within `folder`, which goes afterwards. Nobody else of this library may have one there."""
+    """An empty database in a folder of its own within `folder`, which goes afterwards. Nobody else of this library may have one
+    there."""
     tidy(folder, settings)
     with (
         tempfile.TemporaryDirectory(prefix=_scratch_name(folder, settings), dir=folder) as made,
