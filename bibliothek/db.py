@@ -147,11 +147,13 @@ class Database:
                 yield db
             return
         if not self.is_sqlite:
-            with Session(self._writer, expire_on_commit=False) as db, db.begin():
+            with Session(self._writer, expire_on_commit=False) as db, db.begin() as transaction:
                 self.writes += 1
                 yield db
-                db.flush()
-                _commit(db)
+                # Somebody may have taken it back.
+                if transaction.is_active:
+                    db.flush()
+                    _commit(db)
             return
         with self._turn(), Session(self._writer, expire_on_commit=False) as db, db.begin():
             yield db
