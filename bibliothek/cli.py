@@ -173,6 +173,11 @@ def _fault(settings: Settings, words: str) -> str:
         return "Die Datenbank ist gesperrt: Ein anderes Programm schreibt gerade lange. Versuche es gleich noch einmal."
     if settings.database_url:
         return f"Die Datenbank ist nicht zu benutzen: {words.strip().splitlines()[0]}"
+    if settings.sqlite_file and "readonly database" in words:
+        return (
+            f"{settings.sqlite_file.resolve()} lässt sich nur lesen. Die Datei, der Ordner und was daneben auf -wal und -shm endet, müssen "
+            "für das Konto, unter dem die Bibliothek läuft, beschreibbar sein („bibliothek doctor“ sagt, was daran fehlt)."
+        )
     return f"Die Datenbank in {settings.data.resolve()} ist nicht zu benutzen: {words}. „bibliothek doctor“ sagt, was hilft."
 
 
@@ -214,6 +219,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     with server.quick_start(), closing(server.listen(host, port)) as listener, plain_words(settings):
         from bibliothek.db import open_database
         from bibliothek.migrations import is_older, migrate
+        from bibliothek.operations.health import refuse_read_only
         from bibliothek.serving import serving
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
@@ -225,6 +231,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             database.close()
             with serving(settings, database):
                 migrate(database)
+                refuse_read_only(database)
             server.serve(settings, database, listener, host, port, workers or settings.workers)
 
 

@@ -13,11 +13,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
 from bibliothek import cli, codes, server
+from bibliothek import db as db_module
 from bibliothek.library.rules import setup_code
 from bibliothek.log import without_persons
 from bibliothek.members import queries
@@ -463,6 +465,24 @@ def test_serve_says_no_code_once_there_is_an_admin_and_logs_nobody(library: Libr
         process.wait(20)
         assert process.stderr
         assert "@" not in process.stderr.read()
+
+
+def test_over_a_database_that_cannot_be_written_no_server_starts(
+    library: Library, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BIBLIOTHEK_DATA", str(library.settings.data))
+    monkeypatch.setattr(server, "serve", lambda *_given: None)
+    create_engine: Any = db_module.create_engine
+
+    def read_only(address: str, **more: Any) -> Any:
+        """As SQLite itself opens a file that the account may only read; root may write any."""
+        return create_engine(f"{address.replace('///', '///file:')}?mode=ro&uri=true", **more)
+
+    monkeypatch.setattr(db_module, "create_engine", read_only)
+    assert cli.run(["serve", "--port", str(free_port())]) == 1
+    said = one_line(capsys.readouterr().err)
+    assert said.startswith(f"{library.settings.sqlite_file} lässt sich nur lesen.")
+    assert "bibliothek doctor" in said
 
 
 def test_an_admin_added_while_serving_ends_the_first_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
