@@ -175,8 +175,8 @@ def _fault(settings: Settings, words: str) -> str:
         return f"Die Datenbank ist nicht zu benutzen: {words.strip().splitlines()[0]}"
     if settings.sqlite_file and "readonly database" in words:
         return (
-            f"{settings.sqlite_file.resolve()} lässt sich nur lesen. Die Datei, der Ordner und was daneben auf -wal und -shm endet, müssen "
-            "für das Konto, unter dem die Bibliothek läuft, beschreibbar sein („bibliothek doctor“ sagt, was daran fehlt)."
+            f"{settings.sqlite_file.resolve()} lässt sich nur lesen. Die Datei, der Ordner und was daneben auf -wal und -shm endet,"
+            " müssen für das Konto der Bibliothek beschreibbar sein („bibliothek doctor“ sagt, was daran fehlt)."
         )
     return f"Die Datenbank in {settings.data.resolve()} ist nicht zu benutzen: {words}. „bibliothek doctor“ sagt, was hilft."
 

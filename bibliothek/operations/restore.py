@@ -29,7 +29,7 @@ from bibliothek.operations.backup import PIECE, TYPES, Kind, counters, highest_n
 from bibliothek.operations.reading import Backup, BadBackup, opened
 from bibliothek.operations.rotation import is_own_folder, own_id
 from bibliothek.operations.rounds import catch_up
-from bibliothek.operations.verify import PICTURED, Finding, verify
+from bibliothek.operations.verify import PICTURED, Finding, NotSound, verify
 from bibliothek.problems import Failed
 from bibliothek.serving import nobody_serves
 from bibliothek.settings import Settings
@@ -50,18 +50,6 @@ class Restored(msgspec.Struct, frozen=True):
     rows: int
     unknown: list[str]
     aside: Path | None
-
-
-class NotSound(Failed):
-    """What came out of the backup breaks invariants."""
-
-    def __init__(self, findings: list[Finding]) -> None:
-        self.findings = findings
-        super().__init__(
-            "Die Sicherung ist lesbar, aber was darin steht, stimmt nicht: "
-            + "; ".join(f"{one.invariant} ({', '.join(one.broken[:3])})" for one in findings)
-            + ". Nichts ist geändert. Mit --trotzdem wird sie zurückgespielt, wie sie ist."
-        )
 
 
 def restore(file: Path, settings: Settings, now: datetime, even_if_unsound: bool = False) -> Restored:
@@ -312,7 +300,11 @@ def _refuse_unsound(
 ) -> None:
     findings = _unsound(backup, connection, settings, now)
     if findings and not even_if_unsound:
-        raise NotSound(findings)
+        raise NotSound(
+            findings,
+            "Die Sicherung ist lesbar, aber was darin steht, stimmt nicht: {}. Nichts ist geändert. Mit --trotzdem wird sie "
+            "zurückgespielt, wie sie ist.",
+        )
 
 
 def _unsound(backup: Backup, connection: Connection, settings: Settings, now: datetime) -> list[Finding]:

@@ -31,8 +31,7 @@ from bibliothek.migrations import newest, upgrade
 from bibliothek.models import metadata
 from bibliothek.operations import backup, reading, restore
 from bibliothek.operations.reading import BadBackup
-from bibliothek.operations.restore import NotSound
-from bibliothek.operations.verify import verify
+from bibliothek.operations.verify import NotSound, verify
 from bibliothek.problems import Failed
 from bibliothek.settings import Settings, ensure_secret_key
 from tests import make, postgres
