@@ -17,8 +17,13 @@ _WHOSE = r"(?:-(?P<library>[0-9a-f]{8}))?\.zip"
 NAME = re.compile(rf"bibliothek-(?P<moment>\d{{8}}T\d{{6}})Z{_WHOSE}")
 # Of those that are made before an upgrade; somebody's own may be called nearly so.
 NAME_BEFORE = re.compile(rf"vor-\d{{4}}_\d\d_\d\d_\w+{_WHOSE}")
+# What is still on its way to another place, under a name that is no backup's.
+_HALF = re.compile(rf"\.({NAME.pattern})\.half")
 # In the data folder and not in the database: a backup that is restored elsewhere, for trial, makes another library.
 ID_FILE = "library-id"
+
+# By then nobody is still bringing it.
+STALE = timedelta(days=1)
 
 # What is later than now by more was made by a clock that was wrong.
 AHEAD = timedelta(minutes=2)
@@ -27,6 +32,10 @@ AHEAD = timedelta(minutes=2)
 def name_at(moment: datetime, library: str) -> str:
     """The moment comes first: names in their order are backups in theirs."""
     return f"bibliothek-{moment.astimezone(UTC):%Y%m%dT%H%M%S}Z-{library}.zip"
+
+
+def half_of(name: str) -> str:
+    return f".{name}.half"
 
 
 def name_before(revision: str, library: str) -> str:
@@ -40,6 +49,13 @@ def moment_of(name: str) -> datetime | None:
         return datetime.fromisoformat(found["moment"]).replace(tzinfo=UTC) if found else None
     except ValueError:
         return None
+
+
+def is_left_over(name: str, settings: Settings, now: datetime) -> bool:
+    """Whether it is the half of a backup of ours that is so old that whoever brought it was ended."""
+    found = _HALF.fullmatch(name)
+    moment = moment_of(found[1]) if found else None
+    return bool(found and moment and is_ours(found[1], settings) and now - moment > STALE)
 
 
 def own_id(settings: Settings) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bibliothek.operations import offsite
-from bibliothek.operations.rotation import ID_FILE
+from bibliothek.operations.rotation import ID_FILE, half_of
 from bibliothek.problems import Failed
 from bibliothek.settings import Keep, Settings
 from tests.conftest import NOON
@@ -76,7 +76,7 @@ def there(place: str) -> dict[str, int]:
 
 
 def made(folder: Path, names: list[str], size: int = 1000) -> list[Path]:
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     for name in names:
         (folder / name).write_bytes(name.encode() * (size // len(name)))
     return [folder / name for name in names]
@@ -116,6 +116,16 @@ def test_two_libraries_in_one_place_leave_each_others_backups_alone(place: str, 
     files = made(tmp_path / "backups", [*DAYS[6:8], DAYS[8].replace(OURS, THEIRS), DAYS[9].replace(f"-{OURS}", "")])
     assert offsite.send(settings, files, LATER) == 1
     assert set(there(place)) == {*for_both, DAYS[7]}
+
+
+def test_what_a_killed_upload_left_goes_when_it_is_old_and_ours(webdav: str, tmp_path: Path) -> None:
+    new = f"bibliothek-{LATER - timedelta(hours=23):%Y%m%dT%H%M%S}Z-{OURS}.zip"
+    stay = [half_of(new), half_of(DAYS[0].replace(OURS, THEIRS)), half_of(DAYS[0].replace(f"-{OURS}", "")), ".x.half"]
+    folder = tmp_path / "dav" / "sicherungen"
+    made(folder, [half_of(DAYS[0]), half_of(DAYS[1]), *stay])
+    settings = settings_for(f"webdav://anna:geh%2Feim@{webdav}/sicherungen", tmp_path)
+    offsite.send(settings, made(tmp_path / "backups", DAYS[:1]), LATER)
+    assert {file.name for file in folder.iterdir()} == {DAYS[0], *stay}
 
 
 def test_the_backups_of_another_library_that_lie_deeper_are_nobodys_business(place: str, tmp_path: Path) -> None:
