@@ -75,16 +75,22 @@ def make(settings: Settings, folder: Path, now: datetime) -> Made:
 
 
 def _tidy(folder: Path, settings: Settings) -> None:
-    """What was left by one that was killed, and what was written before an upgrade (upgrade.py) as long ago as the oldest that stay
-    by themselves. Only one is made at a time, but somebody may write one here by hand."""
+    """What was left by one that was killed. Only one is made at a time, but somebody may write one here by hand."""
     for place in (folder, settings.data):
         restore.tidy(place, settings)
+    for file in folder.iterdir():
+        if HALF.fullmatch(file.name) and time.time() - file.stat().st_mtime > STALE_S:
+            file.unlink(missing_ok=True)
+    tidy_before(folder, settings)
+
+
+def tidy_before(folder: Path, settings: Settings) -> None:
+    """Remove what was written before an upgrade (upgrade.py) as long ago as the oldest that stay by themselves."""
     keep = settings.backup_keep
     kept_s = max(keep.days, 7 * keep.weeks) * 24 * 60 * 60
-    for file in folder.iterdir():
-        is_before = NAME_BEFORE.fullmatch(file.name) and is_ours(file.name, settings, folder)
-        longest_s = STALE_S if HALF.fullmatch(file.name) else kept_s if is_before else None
-        if longest_s is not None and time.time() - file.stat().st_mtime > longest_s:
+    for file in folder.iterdir() if folder.is_dir() else ():
+        is_old = NAME_BEFORE.fullmatch(file.name) and time.time() - file.stat().st_mtime > kept_s
+        if is_old and is_ours(file.name, settings, folder):
             file.unlink(missing_ok=True)
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -24,8 +25,8 @@ from sqlalchemy.orm import Session
 from bibliothek import jobs
 from bibliothek.db import Database
 from bibliothek.library.models import Library
-from bibliothek.operations.apart import Answer, Made
-from bibliothek.operations.rotation import AHEAD, is_ours, moment_of, next_night, to_keep
+from bibliothek.operations.apart import Answer, Made, tidy_before
+from bibliothek.operations.rotation import AHEAD, folder_before, is_ours, moment_of, next_night, to_keep
 from bibliothek.settings import PREFIX, Settings
 
 JOB, SENDING = "backup", "backup elsewhere"
@@ -143,6 +144,9 @@ class Nights:
 
     def start(self) -> None:
         if self._settings.backups is None:
+            # Before an upgrade there is one all the same.
+            with suppress(OSError):
+                tidy_before(folder_before(self._settings), self._settings)
             return
         self._stop.clear()
         self._thread = threading.Thread(target=self._go_on, name="backup", daemon=True)

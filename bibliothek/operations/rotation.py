@@ -38,6 +38,11 @@ def half_of(name: str) -> str:
     return f".{name}.half"
 
 
+def folder_before(settings: Settings) -> Path:
+    """Where one is written before an upgrade, also while none are made by themselves."""
+    return settings.backups or settings.data / "backups"
+
+
 def name_before(revision: str, library: str) -> str:
     return f"vor-{revision}-{library}.zip"
 

@@ -20,7 +20,7 @@ from bibliothek.db import Database
 from bibliothek.migrations import is_older, newest, upgrade
 from bibliothek.operations import backup
 from bibliothek.operations.reading import opened
-from bibliothek.operations.rotation import name_before, own_id
+from bibliothek.operations.rotation import folder_before, name_before, own_id
 from bibliothek.operations.verify import NotSound, verify
 from bibliothek.problems import Failed, of_file
 from bibliothek.serving import nobody_serves
@@ -67,7 +67,7 @@ def _migrate(database: Database, kept: Path, even_if_unsound: bool) -> None:
 def _keep(settings: Settings, database: Database, now: datetime) -> Path:
     """A backup that was read back. A second try to upgrade writes it anew: it does not pile up where a service starts again and
     again."""
-    folder = settings.backups or settings.data / "backups"
+    folder = folder_before(settings)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = folder / name_before(newest(), own_id(settings))

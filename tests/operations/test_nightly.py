@@ -371,6 +371,16 @@ def test_a_place_that_hangs_does_not_hold_up_the_next_night(library: Library) ->
     assert "brach ab" in (answer.trouble or "")
 
 
+def test_switched_off_what_was_written_before_an_upgrade_goes_all_the_same_once_it_is_old(library: Library) -> None:
+    folder = library.settings.data / "backups"
+    folder.mkdir()
+    for name, days in (("vor-2026_11_26_intake.zip", 29), ("vor-2026_11_27_t_turns.zip", 27), ("umzug.zip", 400)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - days * 86400,) * 2)
+    Nights(library.database, replace(library.settings, backup_dir=None), library.clock).start()
+    assert sorted(os.listdir(folder)) == ["umzug.zip", "vor-2026_11_27_t_turns.zip"]
+
+
 def test_switched_off_nothing_happens_and_nobody_is_alarmed(library: Library) -> None:
     library.settings = replace(library.settings, backup_dir=None)
     nights = Nights(library.database, library.settings, library.clock)
