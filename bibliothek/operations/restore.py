@@ -140,14 +140,19 @@ def _set_aside(settings: Settings, now: datetime) -> Path | None:
             "Ein anderes Programm benutzt die Datenbank gerade, vielleicht „bibliothek backup“ oder „bibliothek import“. Warte, "
             "bis es fertig ist. Nichts ist geändert."
         )
-    aside = settings.data / f"{ASIDE}{now.astimezone(UTC):%Y%m%d-%H%M%S}"
-    aside.mkdir(mode=0o700)
+    aside = _aside(settings, now)
     for name in (old.name, *(old.name + suffix for suffix in LOG)):
         if (settings.data / name).exists():
             _second_name(settings.data / name, aside / name)
     for name in ("covers", "imports"):
         if (settings.data / name).is_dir():
             shutil.copytree(settings.data / name, aside / name, copy_function=_second_name)
+    return aside
+
+
+def _aside(settings: Settings, now: datetime) -> Path:
+    aside = settings.data / f"{ASIDE}{now.astimezone(UTC):%Y%m%d-%H%M%S}"
+    aside.mkdir(mode=0o700)
     return aside
 
 
@@ -175,21 +180,24 @@ def _put_in_place(made: Path, settings: Settings) -> None:
 
 
 def _into_postgresql(backup: Backup, settings: Settings, now: datetime, even_if_unsound: bool) -> Restored:
-    with (
-        closing(open_database(settings.database_url, None)) as database,
-        nobody_serves(settings, database),
-        database.engine.begin() as connection,
-    ):
-        if inspect(connection).get_table_names():
-            raise Failed(
-                "In der Datenbank liegt schon etwas. Lege eine neue, leere an (createdb bibliothek2), nenne sie in "
-                "BIBLIOTHEK_DATABASE_URL und spiele noch einmal zurück; die alte bleibt, wie sie ist."
-            )
-        unknown = load(backup, connection)
-        _refuse_unsound(backup, connection, settings, now, even_if_unsound)
-        _put_pictures(backup, covers.folder_of(settings))
-        os.sync()
-    return Restored(backup.manifest.made_at, backup.manifest.counted("tables"), unknown, None)
+    lists = settings.data / "imports"
+    with closing(open_database(settings.database_url, None)) as database, nobody_serves(settings, database):
+        with database.engine.begin() as connection:
+            if inspect(connection).get_table_names():
+                raise Failed(
+                    "In der Datenbank liegt schon etwas. Lege eine neue, leere an (createdb bibliothek2), nenne sie in "
+                    "BIBLIOTHEK_DATABASE_URL und spiele noch einmal zurück; die alte bleibt, wie sie ist."
+                )
+            unknown = load(backup, connection)
+            _refuse_unsound(backup, connection, settings, now, even_if_unsound)
+            _put_pictures(backup, covers.folder_of(settings))
+            os.sync()
+            # Where it cannot be made, nothing is restored.
+            aside = _aside(settings, now) if lists.is_dir() and any(lists.iterdir()) else None
+        if aside:
+            # As in _put_in_place: numbers of the library that was here before are somebody else's now.
+            os.replace(lists, aside / lists.name)
+    return Restored(backup.manifest.made_at, backup.manifest.counted("tables"), unknown, aside)
 
 
 # ---- Both ----

@@ -319,6 +319,18 @@ def test_what_breaks_invariants_comes_back_only_when_somebody_says_so(library: L
     restore.restore(file, library.settings, NOW, even_if_unsound=True)
 
 
+def test_lists_that_were_being_read_in_lie_aside_too(nothing: Settings, good: Path) -> None:
+    """Their files are called by numbers that lead to other lists now."""
+    if nothing.sqlite_file:
+        restore.restore(good, nothing, NOW)
+    (nothing.data / "imports").mkdir(parents=True)
+    (nothing.data / "imports" / "1").write_text("Mitglied 1")
+    done = restore.restore(good, nothing, NOW)
+    assert done.aside
+    assert (done.aside / "imports" / "1").read_text() == "Mitglied 1"
+    assert not (nothing.data / "imports").exists()
+
+
 def test_the_library_that_was_there_lies_aside_as_a_whole(library: Library, good: Path) -> None:
     digest = covers.keep(covers.folder_of(library.settings), picture())
     with library.database.writing() as db:
