@@ -24,6 +24,8 @@ from bibliothek.library.rules import setup_code
 from bibliothek.log import without_persons
 from bibliothek.members import queries
 from bibliothek.members.models import ApiToken, Card, Member, SignIn
+from bibliothek.problems import Failed
+from bibliothek.serving import nobody_serves
 from bibliothek.settings import ensure_secret_key, load_settings
 from bibliothek.tokens import hashed
 from tests import make
@@ -178,6 +180,39 @@ def test_wrong_usage_is_one_german_line_and_exit_code_2(
     line = one_line(capsys.readouterr().err)
     assert says in line
     assert "Hilfe: bibliothek" in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["member", "add", "--name", "Mitglied 1", "--role", "member"],
+        ["member", "link", "mitglied1@example.org"],
+        ["token", "add", "--name", "Programm", "--role", "kiosk"],
+        ["token", "revoke", "1"],
+        ["remind"],
+        ["import", "liste.csv"],
+        ["demo"],
+    ],
+    ids=" ".join,
+)
+def test_while_somebody_restores_or_upgrades_no_command_writes(
+    both: Library, run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    Path("liste.csv").write_text("Titel\nMomo\n", encoding="utf-8")
+    with nobody_serves(both.settings, both.database):
+        assert run(*arguments) == 1
+    assert "Gerade wird hier" in one_line(capsys.readouterr().err)
+
+
+def test_while_a_command_writes_nobody_restores_or_upgrades(both: Library, run: Run) -> None:
+    with (
+        cli.opened_library(writes=True),
+        pytest.raises(Failed, match="läuft gerade"),
+        nobody_serves(both.settings, both.database),
+    ):
+        pass
+    with nobody_serves(both.settings, both.database):
+        assert run("token", "list") == 0
 
 
 def test_help_and_version_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
