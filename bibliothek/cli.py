@@ -220,6 +220,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     from bibliothek import server
 
     settings = load_settings(port=port)
+    remark = _other_port(port, settings) if port else ""
     host, port = host or settings.host, settings.port
     with server.quick_start(), closing(server.listen(host, port)) as listener, plain_words(settings):
         from bibliothek.db import open_database
@@ -237,7 +238,17 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             with serving(settings, database):
                 migrate(database)
                 refuse_read_only(database)
-            server.serve(settings, database, listener, host, port, workers or settings.workers)
+            server.serve(settings, database, listener, host, port, workers or settings.workers, remark)
+
+
+def _other_port(port: int, settings: Settings) -> str:
+    """What to say where commands that are told no port would print other addresses."""
+    usual = load_settings().base_url
+    if usual == settings.base_url:
+        return ""
+    return (
+        f"„bibliothek member link“ kennt diesen Port nicht und nennt {usual}, bis in .env BIBLIOTHEK_PORT={port} steht."
+    )
 
 
 @cli.command(help="Die Bibliothek auf den neuesten Stand bringen und nicht dienen; „serve“ tut es auch von selbst.")

@@ -334,7 +334,7 @@ def test_so_many_workers_serve_as_the_setting_says_or_the_option(
     served = []
     monkeypatch.setenv("BIBLIOTHEK_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("BIBLIOTHEK_WORKERS", "3")
-    monkeypatch.setattr(server, "serve", lambda *given: served.append(given[-1]))
+    monkeypatch.setattr(server, "serve", lambda *given: served.append(given[5]))
     assert cli.run(["serve", "--port", str(free_port()), *option]) == 0
     assert served == [workers]
 
@@ -554,6 +554,31 @@ def test_the_greeting_says_where_codes_lead_if_that_is_elsewhere(library: Librar
 
     assert "führen auf http://localhost:8000" in greeting(9000)
     assert "führen auf" not in greeting(8000)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [({}, True), ({"PORT": "{port}"}, False), ({"BASE_URL": "https://bibliothek.example.org"}, False)],
+    ids=["port of serve alone", "port of all", "address of all"],
+)
+def test_serve_says_when_other_commands_do_not_know_its_port(
+    library: Library,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: dict[str, str],
+    told: bool,
+) -> None:
+    port = str(free_port())
+    for name, value in {"DATA": str(library.settings.data), **more}.items():
+        monkeypatch.setenv(f"BIBLIOTHEK_{name}", value.format(port=port))
+
+    def serve(*given: Any) -> None:
+        settings, database, _listener, host, port, _workers, remark = given
+        print(*server.greeting(settings, database, host, port, remark))
+
+    monkeypatch.setattr(server, "serve", serve)
+    assert cli.run(["serve", "--port", port]) == 0
+    assert (f"BIBLIOTHEK_PORT={port}" in capsys.readouterr().out) is told
 
 
 @pytest.mark.parametrize("command", ["", "serve", "demo", "member", "member add", "token add", "remind", "verify"])
