@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -130,16 +130,21 @@ def _name(parameter: click.Parameter) -> str:
 
 
 @contextmanager
-def opened_library(may_be_older: bool = False) -> Iterator[Opened]:
-    """The library of the settings, which must be there and of this version (or `may_be_older`). Raises Failed."""
+def opened_library(may_be_older: bool = False, writes: bool = False) -> Iterator[Opened]:
+    """The library of the settings, which must be there and of this version (or `may_be_older`). Who `writes` carries the mark of a
+    running server: nobody restores or upgrades meanwhile, and while somebody does, it is refused. Raises Failed."""
     settings = load_settings()
     if settings.sqlite_file and not settings.sqlite_file.is_file():
         raise Failed(_nothing_there(settings))
     with plain_words(settings):
         from bibliothek.clock import SteadyClock, clock_of
         from bibliothek.db import open_database
+        from bibliothek.serving import serving
 
-        with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
+        with (
+            closing(open_database(settings.database_url, settings.sqlite_file)) as database,
+            serving(settings, database) if writes else nullcontext(),
+        ):
             _check_version(settings, database, may_be_older)
             yield Opened(settings, database, SteadyClock() if may_be_older else clock_of(database))
 
@@ -149,6 +154,7 @@ def plain_words(settings: Settings) -> Iterator[None]:
     """Faults of the database as one line."""
     from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
+    from bibliothek.db import OutcomeUnknown
     from bibliothek.migrations import NewerDatabase
 
     try:
@@ -161,7 +167,10 @@ def plain_words(settings: Settings) -> Iterator[None]:
         if isinstance(error, (DataError, IntegrityError, ProgrammingError)) and error.statement is not None:
             # A bug of ours: its trace is worth more than a line. Without a statement, the connection could not be made.
             raise
-        raise Failed(_fault(settings, str(error.orig))) from error
+        fault = _fault(settings, str(error.orig))
+        if isinstance(error, OutcomeUnknown):
+            fault += " Ob noch gespeichert wurde, ist nicht bekannt: Sieh nach, bevor du den Befehl wiederholst."
+        raise Failed(fault) from error
 
 
 def _fault(settings: Settings, words: str) -> str:
@@ -169,6 +178,11 @@ def _fault(settings: Settings, words: str) -> str:
         return "Die Datenbank ist gesperrt: Ein anderes Programm schreibt gerade lange. Versuche es gleich noch einmal."
     if settings.database_url:
         return f"Die Datenbank ist nicht zu benutzen: {words.strip().splitlines()[0]}"
+    if settings.sqlite_file and "readonly database" in words:
+        return (
+            f"{settings.sqlite_file.resolve()} lässt sich nur lesen. Die Datei, der Ordner und was daneben auf -wal und -shm endet,"
+            " müssen für das Konto der Bibliothek beschreibbar sein („bibliothek doctor“ sagt, was daran fehlt)."
+        )
     return f"Die Datenbank in {settings.data.resolve()} ist nicht zu benutzen: {words}. „bibliothek doctor“ sagt, was hilft."
 
 
@@ -206,10 +220,12 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     from bibliothek import server
 
     settings = load_settings(port=port)
+    remark = _other_port(port, settings) if port else ""
     host, port = host or settings.host, settings.port
     with server.quick_start(), closing(server.listen(host, port)) as listener, plain_words(settings):
         from bibliothek.db import open_database
         from bibliothek.migrations import is_older, migrate
+        from bibliothek.operations.health import refuse_read_only
         from bibliothek.serving import serving
 
         with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
@@ -221,7 +237,18 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
             database.close()
             with serving(settings, database):
                 migrate(database)
-            server.serve(settings, database, listener, host, port, workers or settings.workers)
+                refuse_read_only(database)
+            server.serve(settings, database, listener, host, port, workers or settings.workers, remark)
+
+
+def _other_port(port: int, settings: Settings) -> str:
+    """What to say where commands that are told no port would print other addresses."""
+    usual = load_settings().base_url
+    if usual == settings.base_url:
+        return ""
+    return (
+        f"„bibliothek member link“ kennt diesen Port nicht und nennt {usual}, bis in .env BIBLIOTHEK_PORT={port} steht."
+    )
 
 
 @cli.command(help="Die Bibliothek auf den neuesten Stand bringen und nicht dienen; „serve“ tut es auch von selbst.")
@@ -255,7 +282,7 @@ def member() -> None:
 @click.option("--role", required=True, type=click.Choice(["member", "librarian", "admin"]), help="Die Rolle.")
 def member_add(name: str, email: str | None, role: str) -> None:
     """Print `card: M…` and `link: …`, a line each."""
-    with opened_library() as library:
+    with opened_library(writes=True) as library:
         from bibliothek.members import actions, rules, sign_in
 
         now = library.clock()
@@ -271,7 +298,7 @@ def member_add(name: str, email: str | None, role: str) -> None:
 @click.argument("email")
 def member_link(email: str) -> None:
     """Print a fresh one-time sign-in address."""
-    with opened_library() as library:
+    with opened_library(writes=True) as library:
         from bibliothek.members import queries, rules, sign_in
 
         with library.database.writing() as db:
@@ -292,7 +319,7 @@ def token() -> None:
 @click.option("--role", required=True, type=click.Choice(["librarian", "kiosk"]), help="Was er darf.")
 def token_add(name: str, role: str) -> None:
     """Print the token, alone on one line."""
-    with opened_library() as library:
+    with opened_library(writes=True) as library:
         from bibliothek.members.actions import add_token
 
         with library.database.writing() as db:
@@ -318,7 +345,7 @@ def token_list() -> None:
 @click.argument("token_id", metavar="ID", type=click.IntRange(min=1))
 def token_revoke(token_id: int) -> None:
     """From the next request on the token is unknown, also to a running server."""
-    with opened_library() as library:
+    with opened_library(writes=True) as library:
         from bibliothek.members.actions import revoke_token
 
         with library.database.writing() as db:
@@ -333,7 +360,7 @@ def token_revoke(token_id: int) -> None:
 @click.option("--dry-run", is_flag=True, help="Nur sagen, was verschickt würde.")
 def remind(today: datetime | None, dry_run: bool) -> None:
     """Print members by number and counts: what a nightly run prints may end up in a log."""
-    with opened_library() as library:
+    with opened_library(writes=not dry_run) as library:
         from bibliothek.reminders.actions import would_remind
 
         day = today.date() if today else library.clock().astimezone(library.settings.timezone).date()
@@ -390,7 +417,7 @@ def _say_reminded(reminded: Reminded) -> None:
 @click.option("--dry-run", is_flag=True, help="Nur sagen, was aufgenommen würde.")
 def import_(file: Path, name: str | None, dry_run: bool) -> None:
     """Print which column was taken for what, the rows that did not come in, and counts. Raises Failed when some did not."""
-    with opened_library() as library:
+    with opened_library(writes=not dry_run) as library:
         import msgspec
 
         from bibliothek.i18n import _
@@ -498,8 +525,12 @@ def demo(unless_there: bool, large: int | None) -> None:
         from bibliothek.migrations import migrate
         from bibliothek.operations.demo import fill, holds_data
         from bibliothek.operations.large import fill as fill_large
+        from bibliothek.serving import serving
 
-        with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
+        with (
+            closing(open_database(settings.database_url, settings.sqlite_file)) as database,
+            serving(settings, database),
+        ):
             migrate(database)
             now = datetime.now(UTC)
             with database.writing() as db:

@@ -105,6 +105,10 @@ def partial_index(name: str, column: str, where: str, unique: bool = False) -> I
     return Index(name, column, unique=unique, sqlite_where=text(where), info={"where": where})
 
 
+class OutcomeUnknown(OperationalError):
+    """The connection broke at the commit: it may have happened, or not."""
+
+
 class Database:
     """One database of one process. Make it with `open_database`."""
 
@@ -135,7 +139,7 @@ class Database:
     def writing(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back when anything is raised.
 
-        Within `together` it is a savepoint of that transaction.
+        Within `together` it is a savepoint of that transaction. Raises OutcomeUnknown where PostgreSQL went away at the commit.
         """
         shared: Connection | None = getattr(self._here, "shared", None)
         if shared is not None:
@@ -143,9 +147,13 @@ class Database:
                 yield db
             return
         if not self.is_sqlite:
-            with Session(self._writer, expire_on_commit=False) as db, db.begin():
+            with Session(self._writer, expire_on_commit=False) as db, db.begin() as transaction:
                 self.writes += 1
                 yield db
+                # Somebody may have taken it back.
+                if transaction.is_active:
+                    db.flush()
+                    _commit(db)
             return
         with self._turn(), Session(self._writer, expire_on_commit=False) as db, db.begin():
             yield db
@@ -296,6 +304,15 @@ def _say(connection: Connection, words: str) -> None:
         driver.execute(words)
     except sqlite3.Error as error:
         raise DBAPIError.instance(words, None, error, sqlite3.Error, dialect=connection.dialect) from error
+
+
+def _commit(db: Session) -> None:
+    try:
+        db.commit()
+    except OperationalError as error:
+        if not error.connection_invalidated:
+            raise
+        raise OutcomeUnknown(None, None, error.orig or error, connection_invalidated=True) from error
 
 
 def has_many_writers(connection: Connection) -> bool:

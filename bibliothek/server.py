@@ -43,9 +43,16 @@ def quick_start() -> Iterator[None]:
 
 
 def serve(
-    settings: Settings, database: Database, listener: socket.socket, host: str, port: int, workers: int = 1
+    settings: Settings,
+    database: Database,
+    listener: socket.socket,
+    host: str,
+    port: int,
+    workers: int = 1,
+    remark: str = "",
 ) -> None:
-    """Serve until Ctrl+C or SIGTERM, in this process, or with more than one worker in so many others."""
+    """Serve until Ctrl+C or SIGTERM, in this process, or with more than one worker in so many others. The terminal says `remark`,
+    too."""
     import uvicorn  # noqa: F401 - before the processes part, so that they share what it needs
 
     from bibliothek import log
@@ -59,7 +66,7 @@ def serve(
         # On PostgreSQL, servers on other machines may work for the same library.
         politeness.share(database)
     app = create_app(settings, database, clock_of(database))
-    for line in greeting(settings, database, host, port):
+    for line in greeting(settings, database, host, port, remark):
         click.echo(line)
     # What is here now stays. A page leaves hundreds of objects behind, hardly any of them in circles: looking for these after
     # every seven hundred is a twentieth of its time.
@@ -155,8 +162,8 @@ def _cannot_listen(error: OSError, host: str, port: int) -> str:
     return f"Auf {host}, Port {port} lässt sich nicht lauschen: {error.strerror}."
 
 
-def greeting(settings: Settings, database: Database, host: str, port: int) -> Iterator[str]:
-    """What the terminal says: where the library is, and the code of the first run while nobody has used it."""
+def greeting(settings: Settings, database: Database, host: str, port: int, remark: str = "") -> Iterator[str]:
+    """What the terminal says: where the library is, a remark, and the code of the first run while nobody has used it."""
     from bibliothek.library.rules import setup_code
     from bibliothek.members.queries import has_admin
     from bibliothek.settings import ensure_secret_key
@@ -167,6 +174,8 @@ def greeting(settings: Settings, database: Database, host: str, port: int) -> It
         yield f"Im Netz: {address}"
     if settings.base_url not in found:
         yield f"QR-Codes und Mails führen auf {settings.base_url} (BIBLIOTHEK_BASE_URL)."
+    if remark:
+        yield remark
     with database.reading() as db:
         is_set_up = has_admin(db)
     if not is_set_up:

@@ -1,4 +1,4 @@
-"""A mark that every running server carries, so that nobody puts another library under its feet.
+"""A mark that every running server carries, and every command that writes, so that nobody puts another library under its feet.
 
 With SQLite it is a lock on a file in the data folder, with PostgreSQL one in the database. Both go with their process, however it
 ends. Many servers carry the mark at once; `nobody_serves` holds it alone.
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 @contextmanager
 def serving(settings: Settings, database: Database) -> Iterator[None]:
     """Carry the mark. Enter it before anything of the library is opened. Raises Failed while somebody holds it alone."""
-    taken = "Gerade wird hier eine Sicherung zurückgespielt oder aufgerüstet. Starte den Server danach noch einmal."
+    taken = "Gerade wird hier eine Sicherung zurückgespielt oder aufgerüstet. Versuche es danach noch einmal."
     if database.is_sqlite:
         with _locked_file(settings, fcntl.LOCK_SH, taken):
             yield
@@ -55,7 +55,9 @@ def nobody_serves(settings: Settings, database: Database | None = None) -> Itera
 
     With SQLite the database need not be there yet.
     """
-    runs = "Die Bibliothek läuft gerade. Halte erst alle Server an, die sie benutzen."
+    runs = (
+        "Die Bibliothek läuft gerade. Halte erst alle Server an, die sie benutzen, und warte auf Befehle wie „import“."
+    )
     if database is None or database.is_sqlite:
         with _locked_file(settings, fcntl.LOCK_EX, runs):
             yield

@@ -149,7 +149,7 @@ def ensure_secret_key(settings: Settings) -> bytes:
         return settings.secret_key
     file = settings.data / "secret-key"
     if not file.exists():
-        _make_key_file(file)
+        make_once(file, secrets.token_hex(KEY_BYTES) + KEY_FILE_NOTE)
     key = key_in(file)
     if not key:
         # A machine would sign with anything, but from a short key anybody can work out the code of the first run.
@@ -169,12 +169,12 @@ def key_in(file: Path) -> bytes:
     return key if len(key) >= KEY_BYTES else b""
 
 
-def _make_key_file(file: Path) -> None:
-    """Written aside and linked into place, so that of several processes starting at once all read one whole key."""
+def make_once(file: Path, content: str) -> None:
+    """Written aside and linked into place, so that of several processes starting at once all read the same, and all of it."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
-        made.write(secrets.token_hex(KEY_BYTES) + KEY_FILE_NOTE)
+        made.write(content)
         made.flush()
         os.fsync(made.fileno())
     try:

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -132,8 +131,8 @@ class Workers:
             code = 0
         except KeyboardInterrupt:
             code = 0
-        except BaseException:  # noqa: BLE001 - this process must not go on as if it were its parent
-            traceback.print_exc()
+        except BaseException:  # this process must not go on as if it were its parent
+            log.critical("worker %d broke", number, exc_info=True)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -13,15 +13,19 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
 from bibliothek import cli, codes, server
+from bibliothek import db as db_module
 from bibliothek.library.rules import setup_code
 from bibliothek.log import without_persons
 from bibliothek.members import queries
 from bibliothek.members.models import ApiToken, Card, Member, SignIn
+from bibliothek.problems import Failed
+from bibliothek.serving import nobody_serves
 from bibliothek.settings import ensure_secret_key, load_settings
 from bibliothek.tokens import hashed
 from tests import make
@@ -178,6 +182,39 @@ def test_wrong_usage_is_one_german_line_and_exit_code_2(
     assert "Hilfe: bibliothek" in line
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["member", "add", "--name", "Mitglied 1", "--role", "member"],
+        ["member", "link", "mitglied1@example.org"],
+        ["token", "add", "--name", "Programm", "--role", "kiosk"],
+        ["token", "revoke", "1"],
+        ["remind"],
+        ["import", "liste.csv"],
+        ["demo"],
+    ],
+    ids=" ".join,
+)
+def test_while_somebody_restores_or_upgrades_no_command_writes(
+    both: Library, run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    Path("liste.csv").write_text("Titel\nMomo\n", encoding="utf-8")
+    with nobody_serves(both.settings, both.database):
+        assert run(*arguments) == 1
+    assert "Gerade wird hier" in one_line(capsys.readouterr().err)
+
+
+def test_while_a_command_writes_nobody_restores_or_upgrades(both: Library, run: Run) -> None:
+    with (
+        cli.opened_library(writes=True),
+        pytest.raises(Failed, match="läuft gerade"),
+        nobody_serves(both.settings, both.database),
+    ):
+        pass
+    with nobody_serves(both.settings, both.database):
+        assert run("token", "list") == 0
+
+
 def test_help_and_version_are_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--help"]) == 0
     assert cli.run(["--version"]) == 0
@@ -297,7 +334,7 @@ def test_so_many_workers_serve_as_the_setting_says_or_the_option(
     served = []
     monkeypatch.setenv("BIBLIOTHEK_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("BIBLIOTHEK_WORKERS", "3")
-    monkeypatch.setattr(server, "serve", lambda *given: served.append(given[-1]))
+    monkeypatch.setattr(server, "serve", lambda *given: served.append(given[5]))
     assert cli.run(["serve", "--port", str(free_port()), *option]) == 0
     assert served == [workers]
 
@@ -465,6 +502,24 @@ def test_serve_says_no_code_once_there_is_an_admin_and_logs_nobody(library: Libr
         assert "@" not in process.stderr.read()
 
 
+def test_over_a_database_that_cannot_be_written_no_server_starts(
+    library: Library, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BIBLIOTHEK_DATA", str(library.settings.data))
+    monkeypatch.setattr(server, "serve", lambda *_given: None)
+    create_engine: Any = db_module.create_engine
+
+    def read_only(address: str, **more: Any) -> Any:
+        """As SQLite itself opens a file that the account may only read; root may write any."""
+        return create_engine(f"{address.replace('///', '///file:')}?mode=ro&uri=true", **more)
+
+    monkeypatch.setattr(db_module, "create_engine", read_only)
+    assert cli.run(["serve", "--port", str(free_port())]) == 1
+    said = one_line(capsys.readouterr().err)
+    assert said.startswith(f"{library.settings.sqlite_file} lässt sich nur lesen.")
+    assert "bibliothek doctor" in said
+
+
 def test_an_admin_added_while_serving_ends_the_first_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIBLIOTHEK_DATA", str(tmp_path))
     with serving(tmp_path) as (_process, address, _said):
@@ -499,6 +554,31 @@ def test_the_greeting_says_where_codes_lead_if_that_is_elsewhere(library: Librar
 
     assert "führen auf http://localhost:8000" in greeting(9000)
     assert "führen auf" not in greeting(8000)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [({}, True), ({"PORT": "{port}"}, False), ({"BASE_URL": "https://bibliothek.example.org"}, False)],
+    ids=["port of serve alone", "port of all", "address of all"],
+)
+def test_serve_says_when_other_commands_do_not_know_its_port(
+    library: Library,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: dict[str, str],
+    told: bool,
+) -> None:
+    port = str(free_port())
+    for name, value in {"DATA": str(library.settings.data), **more}.items():
+        monkeypatch.setenv(f"BIBLIOTHEK_{name}", value.format(port=port))
+
+    def serve(*given: Any) -> None:
+        settings, database, _listener, host, port, _workers, remark = given
+        print(*server.greeting(settings, database, host, port, remark))
+
+    monkeypatch.setattr(server, "serve", serve)
+    assert cli.run(["serve", "--port", port]) == 0
+    assert (f"BIBLIOTHEK_PORT={port}" in capsys.readouterr().out) is told
 
 
 @pytest.mark.parametrize("command", ["", "serve", "demo", "member", "member add", "token add", "remind", "verify"])

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bibliothek.catalogue.covers import folder_of
 from bibliothek.db import Database, open_database
 from bibliothek.operations import backup, offsite, restore
-from bibliothek.operations.rotation import NAME, NAME_BEFORE
+from bibliothek.operations.rotation import NAME_BEFORE, is_ours, moment_of, name_at, own_id
 from bibliothek.problems import Failed, of_file
 from bibliothek.settings import Settings, load_settings
 
@@ -57,11 +57,12 @@ class Answer(msgspec.Struct, frozen=True):
     trouble: str | None = None
 
 
-def make(settings: Settings, folder: Path, name: str, now: datetime) -> Made:
+def make(settings: Settings, folder: Path, now: datetime) -> Made:
     """A backup of this moment, restored into a scratch library and verified. Raises Failed where there could be none."""
     began = time.monotonic()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _tidy(folder, settings)
+    name = name_at(now, own_id(settings))
     with closing(open_database(settings.database_url, settings.sqlite_file)) as database:
         _refuse_without_room(database, settings, folder)
         written = backup.write(database, settings, folder / name, now)
@@ -74,16 +75,23 @@ def make(settings: Settings, folder: Path, name: str, now: datetime) -> Made:
 
 
 def _tidy(folder: Path, settings: Settings) -> None:
-    """What was left by one that was killed, and what was written before an upgrade (upgrade.py) as long ago as the oldest that stay
-    by themselves. Only one is made at a time, but somebody may write one here by hand."""
+    """What was left by one that was killed. Only one is made at a time, but somebody may write one here by hand."""
     for place in (folder, settings.data):
-        restore.tidy(place)
+        restore.tidy(place, settings)
+    for file in folder.iterdir():
+        if HALF.fullmatch(file.name) and time.time() - file.stat().st_mtime > STALE_S:
+            file.unlink(missing_ok=True)
+    tidy_before(folder, settings)
+
+
+def tidy_before(folder: Path, settings: Settings) -> None:
+    """Remove what was written before an upgrade (upgrade.py) as long ago as the oldest that stay by themselves."""
     keep = settings.backup_keep
     kept_s = max(keep.days, 7 * keep.weeks) * 24 * 60 * 60
-    for pattern, longest_s in ((HALF, STALE_S), (NAME_BEFORE, kept_s)):
-        for file in folder.iterdir():
-            if pattern.fullmatch(file.name) and time.time() - file.stat().st_mtime > longest_s:
-                file.unlink(missing_ok=True)
+    for file in folder.iterdir() if folder.is_dir() else ():
+        is_old = NAME_BEFORE.fullmatch(file.name) and time.time() - file.stat().st_mtime > kept_s
+        if is_old and is_ours(file.name, settings, folder):
+            file.unlink(missing_ok=True)
 
 
 def _refuse_without_room(database: Database, settings: Settings, folder: Path) -> None:
@@ -112,8 +120,8 @@ def _answer(arguments: list[str]) -> Answer:
     try:
         what, now, names = arguments[0], datetime.fromisoformat(arguments[1]).astimezone(UTC), arguments[2:]
         if what == "make":
-            return Answer(made=make(settings, folder, names[0], now))
-        files = [file for file in folder.iterdir() if NAME.fullmatch(file.name)]
+            return Answer(made=make(settings, folder, now))
+        files = [file for file in folder.iterdir() if moment_of(file.name)]
         return Answer(sent=offsite.send(settings, files, now, names))
     except (Failed, OSError, SQLAlchemyError) as error:
         return Answer(trouble=_in_words(error, folder))

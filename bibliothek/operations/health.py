@@ -65,11 +65,21 @@ def _why_not_writable(database: Database) -> Check | None:
     with database.writing() as db:
         if current(db.connection()) != newest():
             return Check("migrations", "failed", "migrations are missing")
-        # Written and taken back: a database that is locked or read-only shows here. A full disk does not, because SQLite
-        # writes nothing before it commits.
-        db.execute(text("UPDATE library SET name = name"))
-        db.rollback()
+        _try_to_write(db)
     return None
+
+
+def refuse_read_only(database: Database) -> None:
+    """Raises DBAPIError where the library of this version cannot be written."""
+    with database.writing() as db:
+        _try_to_write(db)
+
+
+def _try_to_write(db: Session) -> None:
+    """Written and taken back: a database that is locked or read-only shows here, and only by writing. A full disk does not, because
+    SQLite writes nothing before it commits."""
+    db.execute(text("UPDATE library SET name = name"))
+    db.rollback()
 
 
 def _from_database(database: Database, settings: Settings, clock: Callable[[], datetime]) -> Iterator[Check]:

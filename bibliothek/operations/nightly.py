@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -24,8 +25,8 @@ from sqlalchemy.orm import Session
 from bibliothek import jobs
 from bibliothek.db import Database
 from bibliothek.library.models import Library
-from bibliothek.operations.apart import Answer, Made
-from bibliothek.operations.rotation import AHEAD, NAME, moment_of, name_at, next_night, to_keep
+from bibliothek.operations.apart import Answer, Made, tidy_before
+from bibliothek.operations.rotation import AHEAD, folder_before, is_ours, moment_of, next_night, to_keep
 from bibliothek.settings import PREFIX, Settings
 
 JOB, SENDING = "backup", "backup elsewhere"
@@ -112,8 +113,7 @@ def _is_running(job: jobs.Job | None) -> bool:
 
 def file_of(settings: Settings, name: str) -> Path | None:
     """The backup of that name, where it lies on this machine."""
-    file = settings.backups / name if settings.backups and NAME.fullmatch(name) else None
-    return file if file and file.is_file() else None
+    return local_files(settings).get(name)
 
 
 # ---- What can be done ----
@@ -144,6 +144,9 @@ class Nights:
 
     def start(self) -> None:
         if self._settings.backups is None:
+            # Before an upgrade there is one all the same.
+            with suppress(OSError):
+                tidy_before(folder_before(self._settings), self._settings)
             return
         self._stop.clear()
         self._thread = threading.Thread(target=self._go_on, name="backup", daemon=True)
@@ -206,7 +209,7 @@ class Nights:
 
     def _make(self) -> None:
         now = self._clock()
-        answer = self._ask(LEASE, "make", now.isoformat(), name_at(now))
+        answer = self._ask(LEASE, "make", now.isoformat())
         if answer is None:
             self._give_back(JOB)
             return
@@ -230,7 +233,9 @@ class Nights:
             before = account(db)
         if answer.made is None:
             return Account(before.backups, answer.trouble)
-        known = {made.name: made for made in [answer.made, *before.backups]}
+        # A library that was restored knows those of the one that it was.
+        backups = [made for made in before.backups if is_ours(made.name, self._settings, self._settings.backups)]
+        known = {made.name: made for made in [answer.made, *backups]}
         here = local_files(self._settings)
         bad = {made.name for made in known.values() if not made.is_sound}
         kept = to_keep({*known, *here}, self._settings.backup_keep, self._settings.timezone, self._clock(), bad)
@@ -282,10 +287,10 @@ class Nights:
 
 
 def local_files(settings: Settings) -> dict[str, Path]:
-    """The backups that lie on this machine, by name."""
+    """The backups of this library that lie on this machine, by name."""
     folder = settings.backups
     found = folder.iterdir() if folder and folder.is_dir() else iter(())
-    return {file.name: file for file in found if moment_of(file.name)}
+    return {file.name: file for file in found if moment_of(file.name) and is_ours(file.name, settings, folder)}
 
 
 def _environment(settings: Settings) -> dict[str, str]:

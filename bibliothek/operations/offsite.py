@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
-from bibliothek.operations.rotation import NAME, to_keep
+from bibliothek.operations.rotation import half_of, is_left_over, is_ours, moment_of, to_keep
 from bibliothek.problems import Failed
 from bibliothek.settings import Settings
 
@@ -29,7 +29,7 @@ class Place(Protocol):
     """Where backups lie. Whatever goes wrong there is raised as Failed, without the password."""
 
     def sizes(self) -> dict[str, int]:
-        """The backups that are there, in bytes."""
+        """All that is there, whosever it is, in bytes."""
 
     def put(self, file: Path) -> None: ...
 
@@ -41,17 +41,23 @@ class Place(Protocol):
 def send(settings: Settings, files: Collection[Path], now: datetime, bad: Collection[str] = ()) -> int:
     """Bring these backups to the other place, the newest first, and remove what is too old there. Returns how many are there then.
 
-    One that is there already with the same size stays. Raises Failed.
+    One that is there already with the same size stays. What does not carry the id of this library is left alone, here and there.
+    Raises Failed.
     """
     assert settings.backup_to
     with closing(open_place(settings.backup_to)) as place:
-        there = place.sizes()
-        wanted = to_keep({*there, *(file.name for file in files)}, settings.backup_keep, settings.timezone, now, bad)
-        for file in sorted(files, reverse=True):
+        found = place.sizes()
+        there = {name: size for name, size in found.items() if moment_of(name) and is_ours(name, settings)}
+        ours = [file for file in files if is_ours(file.name, settings)]
+        wanted = to_keep({*there, *(file.name for file in ours)}, settings.backup_keep, settings.timezone, now, bad)
+        for file in sorted(ours, reverse=True):
             if file.name in wanted and there.get(file.name) != file.stat().st_size:
                 place.put(file)
         for name in there.keys() - wanted:
             place.remove(name)
+        for name in found:
+            if is_left_over(name, settings, now):
+                place.remove(name)
     return len(wanted)
 
 
@@ -73,10 +79,10 @@ class _Folder:
         if not self._folder.is_dir():
             # Made by us, it would be a folder on this disk where a share is not mounted.
             raise Failed(f"Den Ordner {self._folder} gibt es gerade nicht. Ist die Platte eingehängt?")
-        return {file.name: file.stat().st_size for file in self._folder.iterdir() if NAME.fullmatch(file.name)}
+        return {file.name: file.stat().st_size for file in self._folder.iterdir() if file.is_file()}
 
     def put(self, file: Path) -> None:
-        half = self._folder / f".{file.name}.half"
+        half = self._folder / half_of(file.name)
         try:
             with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
                 with file.open("rb") as content:
@@ -118,13 +124,14 @@ class _WebDav:
         found = {}
         for entry in fromstring(answer.content).iter("{DAV:}response"):
             name = unquote(urlsplit(entry.findtext("{DAV:}href", "")).path).rpartition("/")[2]
-            if NAME.fullmatch(name):
+            # Folders end with a slash.
+            if name:
                 found[name] = int(entry.findtext(".//{DAV:}getcontentlength") or 0)
         return found
 
     def put(self, file: Path) -> None:
         # One that broke off must not look like a backup.
-        half = f".{file.name}.half"
+        half = half_of(file.name)
         with file.open("rb") as content:
             length = {"Content-Length": str(file.stat().st_size)}
             self._ask("PUT", half, expected=(200, 201, 204), content=_pieces(content), headers=length)
@@ -190,8 +197,7 @@ class _S3:
         with self._faults():
             # Not what lies deeper: that is another library's.
             entries = self._store.list_with_delimiter()["objects"]
-        names = {str(entry["path"]).rpartition("/")[2]: int(entry["size"]) for entry in entries}
-        return {name: size for name, size in names.items() if NAME.fullmatch(name)}
+        return {str(entry["path"]).rpartition("/")[2]: int(entry["size"]) for entry in entries}
 
     def put(self, file: Path) -> None:
         with self._faults():

@@ -27,8 +27,9 @@ from bibliothek.mail import outbox
 from bibliothek.migrations import upgrade_within
 from bibliothek.operations.backup import PIECE, TYPES, Kind, counters, highest_number, tables_of
 from bibliothek.operations.reading import Backup, BadBackup, opened
+from bibliothek.operations.rotation import is_own_folder, own_id
 from bibliothek.operations.rounds import catch_up
-from bibliothek.operations.verify import PICTURED, Finding, verify
+from bibliothek.operations.verify import PICTURED, Finding, NotSound, verify
 from bibliothek.problems import Failed
 from bibliothek.serving import nobody_serves
 from bibliothek.settings import Settings
@@ -51,18 +52,6 @@ class Restored(msgspec.Struct, frozen=True):
     aside: Path | None
 
 
-class NotSound(Failed):
-    """What came out of the backup breaks invariants."""
-
-    def __init__(self, findings: list[Finding]) -> None:
-        self.findings = findings
-        super().__init__(
-            "Die Sicherung ist lesbar, aber was darin steht, stimmt nicht: "
-            + "; ".join(f"{one.invariant} ({', '.join(one.broken[:3])})" for one in findings)
-            + ". Nichts ist geändert. Mit --trotzdem wird sie zurückgespielt, wie sie ist."
-        )
-
-
 def restore(file: Path, settings: Settings, now: datetime, even_if_unsound: bool = False) -> Restored:
     """Put the backup in place of the library of these settings. Raises Failed (BadBackup, NotSound), and then nothing is changed.
 
@@ -80,7 +69,7 @@ def restore(file: Path, settings: Settings, now: datetime, even_if_unsound: bool
 
 def rehearse(file: Path, settings: Settings, folder: Path, now: datetime) -> list[Finding]:
     """Restore the backup into a scratch library in `folder`, and throw that away: which invariants it breaks. Raises Failed."""
-    with opened(file) as backup, _scratch(folder) as database:
+    with opened(file) as backup, _scratch(folder, settings) as database:
         backup.check_sums()
         with database.engine.begin() as connection:
             load(backup, connection)
@@ -100,25 +89,30 @@ def _refuse_without_room(backup: Backup, folder: Path) -> None:
 
 
 @contextmanager
-def _scratch(folder: Path) -> Iterator[Database]:
-    """An empty database in a folder of its own within `folder`, which goes afterwards. Nobody else may have one there."""
-    tidy(folder)
+def _scratch(folder: Path, settings: Settings) -> Iterator[Database]:
+    """An empty database in a folder of its own within `folder`, which goes afterwards. Nobody else of this library may have one
+    there."""
+    tidy(folder, settings)
     with (
-        tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as made,
+        tempfile.TemporaryDirectory(prefix=_scratch_name(folder, settings), dir=folder) as made,
         closing(open_database(None, Path(made) / "bibliothek.sqlite")) as database,
     ):
         yield database
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a restore or a rehearsal left that was killed: in it is also what the library has forgotten since. Nobody may be
-    at one."""
-    for left in folder.glob(f"{SCRATCH}*"):
+def tidy(folder: Path, settings: Settings) -> None:
+    """Remove what a restore or a rehearsal left that was killed: in it is also what the library has forgotten since. Nobody of this
+    library may be at one; another one's, in a folder of both, is left alone."""
+    for left in folder.glob(f"{_scratch_name(folder, settings)}*"):
         shutil.rmtree(left, ignore_errors=True)
 
 
+def _scratch_name(folder: Path, settings: Settings) -> str:
+    return SCRATCH if is_own_folder(folder, settings) else f"{SCRATCH}{own_id(settings)}-"
+
+
 def _into_sqlite(backup: Backup, settings: Settings, now: datetime, even_if_unsound: bool) -> Restored:
-    with nobody_serves(settings), _scratch(settings.data) as database:
+    with nobody_serves(settings), _scratch(settings.data, settings) as database:
         with database.engine.begin() as connection:
             unknown = load(backup, connection)
             _refuse_unsound(backup, connection, settings, now, even_if_unsound)
@@ -146,14 +140,19 @@ def _set_aside(settings: Settings, now: datetime) -> Path | None:
             "Ein anderes Programm benutzt die Datenbank gerade, vielleicht „bibliothek backup“ oder „bibliothek import“. Warte, "
             "bis es fertig ist. Nichts ist geändert."
         )
-    aside = settings.data / f"{ASIDE}{now.astimezone(UTC):%Y%m%d-%H%M%S}"
-    aside.mkdir(mode=0o700)
+    aside = _aside(settings, now)
     for name in (old.name, *(old.name + suffix for suffix in LOG)):
         if (settings.data / name).exists():
             _second_name(settings.data / name, aside / name)
     for name in ("covers", "imports"):
         if (settings.data / name).is_dir():
             shutil.copytree(settings.data / name, aside / name, copy_function=_second_name)
+    return aside
+
+
+def _aside(settings: Settings, now: datetime) -> Path:
+    aside = settings.data / f"{ASIDE}{now.astimezone(UTC):%Y%m%d-%H%M%S}"
+    aside.mkdir(mode=0o700)
     return aside
 
 
@@ -181,21 +180,24 @@ def _put_in_place(made: Path, settings: Settings) -> None:
 
 
 def _into_postgresql(backup: Backup, settings: Settings, now: datetime, even_if_unsound: bool) -> Restored:
-    with (
-        closing(open_database(settings.database_url, None)) as database,
-        nobody_serves(settings, database),
-        database.engine.begin() as connection,
-    ):
-        if inspect(connection).get_table_names():
-            raise Failed(
-                "In der Datenbank liegt schon etwas. Lege eine neue, leere an (createdb bibliothek2), nenne sie in "
-                "BIBLIOTHEK_DATABASE_URL und spiele noch einmal zurück; die alte bleibt, wie sie ist."
-            )
-        unknown = load(backup, connection)
-        _refuse_unsound(backup, connection, settings, now, even_if_unsound)
-        _put_pictures(backup, covers.folder_of(settings))
-        os.sync()
-    return Restored(backup.manifest.made_at, backup.manifest.counted("tables"), unknown, None)
+    lists = settings.data / "imports"
+    with closing(open_database(settings.database_url, None)) as database, nobody_serves(settings, database):
+        with database.engine.begin() as connection:
+            if inspect(connection).get_table_names():
+                raise Failed(
+                    "In der Datenbank liegt schon etwas. Lege eine neue, leere an (createdb bibliothek2), nenne sie in "
+                    "BIBLIOTHEK_DATABASE_URL und spiele noch einmal zurück; die alte bleibt, wie sie ist."
+                )
+            unknown = load(backup, connection)
+            _refuse_unsound(backup, connection, settings, now, even_if_unsound)
+            _put_pictures(backup, covers.folder_of(settings))
+            os.sync()
+            # Where it cannot be made, nothing is restored.
+            aside = _aside(settings, now) if lists.is_dir() and any(lists.iterdir()) else None
+        if aside:
+            # As in _put_in_place: numbers of the library that was here before are somebody else's now.
+            os.replace(lists, aside / lists.name)
+    return Restored(backup.manifest.made_at, backup.manifest.counted("tables"), unknown, aside)
 
 
 # ---- Both ----
@@ -306,7 +308,11 @@ def _refuse_unsound(
 ) -> None:
     findings = _unsound(backup, connection, settings, now)
     if findings and not even_if_unsound:
-        raise NotSound(findings)
+        raise NotSound(
+            findings,
+            "Die Sicherung ist lesbar, aber was darin steht, stimmt nicht: {}. Nichts ist geändert. Mit --trotzdem wird sie "
+            "zurückgespielt, wie sie ist.",
+        )
 
 
 def _unsound(backup: Backup, connection: Connection, settings: Settings, now: datetime) -> list[Finding]:

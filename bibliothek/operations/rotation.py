@@ -1,34 +1,99 @@
-"""What the backups that are made by themselves are called, when the next one is due, and which of them stay."""
+"""What the backups that are made by themselves are called, whose they are, when the next one is due, and which of them stay."""
 
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Collection, Hashable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bibliothek.settings import Keep, Settings
+from bibliothek.settings import Keep, Settings, make_once
 
-NAME = re.compile(r"bibliothek-(\d{8}T\d{6})Z\.zip")
+# Earlier versions wrote no id.
+_WHOSE = r"(?:-(?P<library>[0-9a-f]{8}))?\.zip"
+NAME = re.compile(rf"bibliothek-(?P<moment>\d{{8}}T\d{{6}})Z{_WHOSE}")
 # Of those that are made before an upgrade; somebody's own may be called nearly so.
-NAME_BEFORE = re.compile(r"vor-\d{4}_\d\d_\d\d_\w+\.zip")
+NAME_BEFORE = re.compile(rf"vor-\d{{4}}_\d\d_\d\d_\w+{_WHOSE}")
+# What is still on its way to another place, under a name that is no backup's.
+_HALF = re.compile(rf"\.({NAME.pattern})\.half")
+# In the data folder and not in the database: a backup that is restored elsewhere, for trial, makes another library.
+ID_FILE = "library-id"
+
+# By then nobody is still bringing it.
+STALE = timedelta(days=1)
 
 # What is later than now by more was made by a clock that was wrong.
 AHEAD = timedelta(minutes=2)
 
 
-def name_at(moment: datetime) -> str:
-    return f"bibliothek-{moment.astimezone(UTC):%Y%m%dT%H%M%S}Z.zip"
+def name_at(moment: datetime, library: str) -> str:
+    """The moment comes first: names in their order are backups in theirs."""
+    return f"bibliothek-{moment.astimezone(UTC):%Y%m%dT%H%M%S}Z-{library}.zip"
+
+
+def half_of(name: str) -> str:
+    return f".{name}.half"
+
+
+def folder_before(settings: Settings) -> Path:
+    """Where one is written before an upgrade, also while none are made by themselves."""
+    return settings.backups or settings.data / "backups"
+
+
+def name_before(revision: str, library: str) -> str:
+    return f"vor-{revision}-{library}.zip"
 
 
 def moment_of(name: str) -> datetime | None:
     """When it was made, or None where it is not one of ours."""
     found = NAME.fullmatch(name)
     try:
-        return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+        return datetime.fromisoformat(found["moment"]).replace(tzinfo=UTC) if found else None
     except ValueError:
         return None
+
+
+def is_left_over(name: str, settings: Settings, now: datetime) -> bool:
+    """Whether it is the half of a backup of ours that is so old that whoever brought it was ended."""
+    found = _HALF.fullmatch(name)
+    moment = moment_of(found[1]) if found else None
+    return bool(found and moment and is_ours(found[1], settings) and now - moment > STALE)
+
+
+def own_id(settings: Settings) -> str:
+    """By which backups of several libraries in one place are told apart: eight signs at random, made where there are none."""
+    file = settings.data / ID_FILE
+    if not _id_in(file):
+        file.unlink(missing_ok=True)
+        make_once(file, secrets.token_hex(4) + "\n")
+    return _id_in(file)
+
+
+def _id_in(file: Path) -> str:
+    """Nothing where there is none; somebody may have written anything into it."""
+    found = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else ""
+    return found if re.fullmatch("[0-9a-f]{8}", found) else ""
+
+
+def is_ours(name: str, settings: Settings, folder: Path | None = None) -> bool:
+    """Whether it is one of ours of this library: only then may we count, show or remove it.
+
+    One without an id may be anybody's, unless it lies in a `folder` within our data folder.
+    """
+    found = NAME.fullmatch(name) or NAME_BEFORE.fullmatch(name)
+    if found is None:
+        return False
+    if found["library"] is None:
+        return folder is not None and is_own_folder(folder, settings)
+    return found["library"] == own_id(settings)
+
+
+def is_own_folder(folder: Path, settings: Settings) -> bool:
+    """Whether it is in the data folder, where no other library is."""
+    return folder.resolve().is_relative_to(settings.data.resolve())
 
 
 def next_night(now: datetime, settings: Settings) -> datetime:

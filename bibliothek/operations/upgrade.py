@@ -17,21 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from bibliothek.db import Database
-from bibliothek.i18n import _
 from bibliothek.migrations import is_older, newest, upgrade
 from bibliothek.operations import backup
 from bibliothek.operations.reading import opened
-from bibliothek.operations.verify import Finding, verify
+from bibliothek.operations.rotation import folder_before, name_before, own_id
+from bibliothek.operations.verify import NotSound, verify
 from bibliothek.problems import Failed, of_file
 from bibliothek.serving import nobody_serves
 from bibliothek.settings import Settings
-
-
-class Unsound(Exception):
-    """After the migration, invariants do not hold."""
-
-    def __init__(self, broken: list[Finding]) -> None:
-        super().__init__("; ".join(f"{_(finding.invariant)}: {', '.join(finding.broken[:3])}" for finding in broken))
 
 
 def bring_up_to_date(
@@ -55,9 +48,9 @@ def bring_up_to_date(
 def _migrate(database: Database, kept: Path, even_if_unsound: bool) -> None:
     try:
         upgrade(database, check=None if even_if_unsound else _refuse_unsound)
-    except (Unsound, SQLAlchemyError) as error:
+    except (NotSound, SQLAlchemyError) as error:
         # What broke an invariant may have done so long before.
-        anyway = " Oder bring sie mit „bibliothek upgrade --trotzdem“ dahin." if isinstance(error, Unsound) else ""
+        anyway = " Oder bring sie mit „bibliothek upgrade --trotzdem“ dahin." if isinstance(error, NotSound) else ""
         raise Failed(
             f"Die Bibliothek ließ sich nicht auf den neuesten Stand bringen ({_in_a_line(error)}). An ihr ist nichts geändert: "
             f"Mit der Version von vorher läuft sie weiter. Melde den Fehler; eine Sicherung liegt in {kept}.{anyway}"
@@ -74,17 +67,18 @@ def _migrate(database: Database, kept: Path, even_if_unsound: bool) -> None:
 def _keep(settings: Settings, database: Database, now: datetime) -> Path:
     """A backup that was read back. A second try to upgrade writes it anew: it does not pile up where a service starts again and
     again."""
-    kept = (settings.backups or settings.data / "backups") / f"vor-{newest()}.zip"
+    folder = folder_before(settings)
     try:
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        kept = folder / name_before(newest(), own_id(settings))
         backup.write(database, settings, kept, now)
         with opened(kept) as written:
             written.check_sums()
     except (OSError, Failed) as error:
-        why = of_file(error, str(kept.parent)) if isinstance(error, OSError) else error
+        why = of_file(error, str(folder)) if isinstance(error, OSError) else error
         raise Failed(
             f"Vor dem Aktualisieren ließ sich keine Sicherung schreiben ({why}). Es ist nichts geändert. Gebraucht wird Platz in "
-            f"{kept.parent}."
+            f"{folder}."
         ) from error
     return kept
 
@@ -96,7 +90,7 @@ def _refuse_unsound(connection: Connection) -> None:
     with Session(connection, join_transaction_mode="create_savepoint") as db:
         broken = [finding for finding in verify(db, None, has_new_index=True) if finding.broken]
     if broken:
-        raise Unsound(broken)
+        raise NotSound(broken)
 
 
 def _in_a_line(error: Exception) -> str:

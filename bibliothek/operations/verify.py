@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bibliothek import codes
 from bibliothek.catalogue import covers, search
 from bibliothek.copies.models import Copy, CopyEvent, PaperCode, Shelf
-from bibliothek.i18n import N_
+from bibliothek.i18n import N_, _
 from bibliothek.kiosk.models import Device, GivenAnswer
 from bibliothek.kiosk.queries import last_scan
 from bibliothek.kiosk.rules import ANSWERS_KEPT
@@ -26,6 +26,7 @@ from bibliothek.members.models import BrowserSession, Card, Member, SignIn
 from bibliothek.members.rules import COUNTED
 from bibliothek.models import metadata
 from bibliothek.operations import shape
+from bibliothek.problems import Failed
 from bibliothek.reminders import queries as reminders
 
 SHOWN = 20
@@ -45,6 +46,14 @@ class Finding(msgspec.Struct, frozen=True):
 
     invariant: str
     broken: list[str]
+
+
+class NotSound(Failed):
+    """Invariants do not hold. `sentence` says of what, and has a place for them: {}."""
+
+    def __init__(self, findings: list[Finding], sentence: str = "{}") -> None:
+        broken = "; ".join(f"{_(one.invariant)} ({', '.join(one.broken[:3])})" for one in findings)
+        super().__init__(sentence.format(broken))
 
 
 def verify(

@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, NotFoundException, ValidationExce
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bibliothek.db import OutcomeUnknown
 from bibliothek.i18n import _
 from bibliothek.log import request_id
 from bibliothek.problems import Problem
@@ -39,6 +40,21 @@ class Unavailable(Problem):
                 "Die Bibliothek kann gerade nicht auf ihre Daten zugreifen. Es ist nichts geändert. Versuche es gleich noch einmal."
             ),
             retry_after=5,
+        )
+
+
+class PerhapsSaved(Problem):
+    """PostgreSQL went away while it was told to keep what was done."""
+
+    status = 503
+    code = "outcome-unknown"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "Die Verbindung zu den Daten ist beim Speichern abgebrochen. Ob noch gespeichert wurde, ist nicht bekannt: "
+                "Sieh nach, bevor du es noch einmal tust."
+            )
         )
 
 
@@ -110,7 +126,7 @@ def on_database_error(request: AnyRequest, error: OperationalError | PoolTimeout
     speak(request, request.app.state.kit)
     # Only the driver's words: the statement's parameters may name people.
     log.error("database: %s", getattr(error, "orig", error))
-    return answer(request, Unavailable())
+    return answer(request, PerhapsSaved() if isinstance(error, OutcomeUnknown) else Unavailable())
 
 
 def on_odd_file_name(request: AnyRequest, error: Exception) -> Response[Any]:

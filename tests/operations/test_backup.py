@@ -31,8 +31,7 @@ from bibliothek.migrations import newest, upgrade
 from bibliothek.models import metadata
 from bibliothek.operations import backup, reading, restore
 from bibliothek.operations.reading import BadBackup
-from bibliothek.operations.restore import NotSound
-from bibliothek.operations.verify import verify
+from bibliothek.operations.verify import NotSound, verify
 from bibliothek.problems import Failed
 from bibliothek.settings import Settings, ensure_secret_key
 from tests import make, postgres
@@ -320,6 +319,18 @@ def test_what_breaks_invariants_comes_back_only_when_somebody_says_so(library: L
     restore.restore(file, library.settings, NOW, even_if_unsound=True)
 
 
+def test_lists_that_were_being_read_in_lie_aside_too(nothing: Settings, good: Path) -> None:
+    """Their files are called by numbers that lead to other lists now."""
+    if nothing.sqlite_file:
+        restore.restore(good, nothing, NOW)
+    (nothing.data / "imports").mkdir(parents=True)
+    (nothing.data / "imports" / "1").write_text("Mitglied 1")
+    done = restore.restore(good, nothing, NOW)
+    assert done.aside
+    assert (done.aside / "imports" / "1").read_text() == "Mitglied 1"
+    assert not (nothing.data / "imports").exists()
+
+
 def test_the_library_that_was_there_lies_aside_as_a_whole(library: Library, good: Path) -> None:
     digest = covers.keep(covers.folder_of(library.settings), picture())
     with library.database.writing() as db:
@@ -359,7 +370,7 @@ def test_a_restore_that_is_killed_leaves_the_old_library_or_the_new_one(library:
         shutil.rmtree(library.settings.data / "covers", ignore_errors=True)
     print(f"a restore takes {whole:.1f} s; after kills: {ended}")
     assert "old" in ended
-    restore.tidy(library.settings.data)
+    restore.tidy(library.settings.data, library.settings)
     assert list(library.settings.data.glob(f"{restore.SCRATCH}*")) == []
 
 

@@ -25,7 +25,8 @@ from bibliothek.operations import apart, nightly
 from bibliothek.operations.doctor import trust_clock
 from bibliothek.operations.nightly import Nights
 from bibliothek.operations.reading import opened
-from bibliothek.operations.rotation import name_at, next_night, to_keep
+from bibliothek.operations.rotation import ID_FILE, name_before, next_night, own_id, to_keep
+from bibliothek.operations.rotation import name_at as name_of
 from bibliothek.settings import Keep, Settings
 from tests import make
 from tests.client import text_of
@@ -34,6 +35,10 @@ from tests.conftest import NOON, Library
 BERLIN = ZoneInfo("Europe/Berlin")
 PAGE = "/verwaltung/sicherungen"
 WEEK_AND_MONTH = Keep(7, 4)
+
+
+def name_at(moment: datetime, library: Library | None = None) -> str:
+    return name_of(moment, own_id(library.settings) if library else "1a2b3c4d")
 
 
 # ---- When, and which ones stay ----
@@ -138,7 +143,7 @@ def test_where_nobody_may_step_back_behind_others_it_is_made_all_the_same(librar
     )
     given = {"DATA": library.settings.data, "BACKUP_DIR": tmp_path / "backups"}
     with subprocess.Popen(
-        [sys.executable, "-c", script, "make", NOON.isoformat(), name_at(NOON)],
+        [sys.executable, "-c", script, "make", NOON.isoformat()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, **{f"BIBLIOTHEK_{name}": str(value) for name, value in given.items()}},
@@ -235,11 +240,72 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
     nights.do_what_is_due()
     assert sorted(os.listdir(folder)) == [
         ".neu.zip.1.half",
-        name_at(NOON),
+        name_at(NOON, library),
         "vor-2026_11_27_t_turns.zip",
         "vor-dem-umzug.zip",
     ]
     assert not (library.settings.data / ".zurueckgespielt-abc").exists()
+
+
+def test_two_libraries_in_one_folder_leave_each_others_backups_alone(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    nights = nights_of(library, monkeypatch, backup_dir=shared, backup_keep=Keep(1, 0))
+    (shared / ".zurueckgespielt-99999999-abc").mkdir(parents=True)
+    theirs = [name_of(NOON - timedelta(days=day), "99999999") for day in (0, 1, 40)] + [
+        "vor-2026_11_26_intake-99999999.zip",
+        # Of an earlier version: nobody knows whose.
+        "bibliothek-20261101T030000Z.zip",
+        "vor-2026_11_26_intake.zip",
+    ]
+    ours = [name_at(NOON - timedelta(days=3), library), name_before("2026_11_26_intake", own_id(library.settings))]
+    for name in theirs + ours:
+        (shared / name).touch()
+        os.utime(shared / name, (time.time() - 100 * 86400,) * 2)
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    made = name_at(NOON, library)
+    assert sorted(os.listdir(shared)) == sorted([*theirs, ".zurueckgespielt-99999999-abc", made])
+    assert list(nightly.local_files(library.settings)) == [made]
+    assert nightly.file_of(library.settings, theirs[0]) is None
+
+
+def test_a_library_that_is_restored_elsewhere_leaves_those_of_the_one_it_was_alone(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nights = nights_of(library, monkeypatch, backup_dir=tmp_path / "shared", backup_keep=Keep(1, 0))
+    for _which in range(2):
+        with library.database.writing() as db:
+            nightly.now_please(db, library.clock())
+        nights.do_what_is_due()
+        # Its database knows the first backup; its data folder is another one.
+        (library.settings.data / ID_FILE).unlink()
+        library.clock.pass_time(minutes=5)
+    assert len(os.listdir(tmp_path / "shared")) == 2
+
+
+def test_backups_of_an_earlier_version_are_removed_where_they_can_only_be_ours(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch, backup_keep=Keep(1, 0))
+    assert library.settings.backups
+    library.settings.backups.mkdir()
+    (library.settings.backups / "bibliothek-20261101T030000Z.zip").touch()
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    assert os.listdir(library.settings.backups) == [name_at(NOON, library)]
+
+
+@pytest.mark.parametrize("written", ["", "Bücherei"])
+def test_a_file_without_an_id_in_it_gets_one(library: Library, written: str) -> None:
+    file = library.settings.data / ID_FILE
+    file.write_text(written, encoding="utf-8")
+    made = own_id(library.settings)
+    assert file.read_text(encoding="utf-8") == f"{made}\n"
+    assert own_id(library.settings) == made
 
 
 def test_one_of_a_clock_that_was_a_year_ahead_neither_replaces_the_next_nor_hides_that_there_is_none(
@@ -257,7 +323,7 @@ def test_one_of_a_clock_that_was_a_year_ahead_neither_replaces_the_next_nor_hide
         nightly.now_please(db, library.clock())
     nights.do_what_is_due()
     assert state(library).good_at == NOON
-    assert name_at(NOON) in nightly.local_files(library.settings)
+    assert name_at(NOON, library) in nightly.local_files(library.settings)
 
 
 def test_while_the_clock_is_behind_there_are_backups_all_the_same(
@@ -305,6 +371,16 @@ def test_a_place_that_hangs_does_not_hold_up_the_next_night(library: Library) ->
     assert "brach ab" in (answer.trouble or "")
 
 
+def test_switched_off_what_was_written_before_an_upgrade_goes_all_the_same_once_it_is_old(library: Library) -> None:
+    folder = library.settings.data / "backups"
+    folder.mkdir()
+    for name, days in (("vor-2026_11_26_intake.zip", 29), ("vor-2026_11_27_t_turns.zip", 27), ("umzug.zip", 400)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - days * 86400,) * 2)
+    Nights(library.database, replace(library.settings, backup_dir=None), library.clock).start()
+    assert sorted(os.listdir(folder)) == ["umzug.zip", "vor-2026_11_27_t_turns.zip"]
+
+
 def test_switched_off_nothing_happens_and_nobody_is_alarmed(library: Library) -> None:
     library.settings = replace(library.settings, backup_dir=None)
     nights = Nights(library.database, library.settings, library.clock)
@@ -324,14 +400,14 @@ def _no_background(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_no_background")
 def test_librarians_see_how_backups_go_and_only_admins_fetch_one(both: Library) -> None:
-    name = name_at(NOON)
+    name = name_at(NOON, both)
     folder = both.settings.backups
     assert folder
     folder.mkdir(parents=True)
     (folder / name).write_bytes(b"zip")
     good, bad = (
         apart.Made(name, NOON, 3, 1.0),
-        apart.Made(name_at(NOON + timedelta(days=1)), NOON, 3, 1.0, ["So nicht"]),
+        apart.Made(name_at(NOON + timedelta(days=1), both), NOON, 3, 1.0, ["So nicht"]),
     )
     with both.database.writing() as db:
         people = {role: make.member(db, role=role) for role in ("member", "librarian", "admin")}
@@ -374,7 +450,7 @@ def test_the_overview_says_when_there_is_no_good_backup_for_two_days(library: Li
         with library.database.writing() as db:
             db.execute(update(LibraryRow).values(set_up_at=NOON - timedelta(days=3)))
         assert said in client.get("/verwaltung").text
-        done = nightly.Account([apart.Made(name_at(NOON), NOON, 3, 1.0)])
+        done = nightly.Account([apart.Made(name_at(NOON, library), NOON, 3, 1.0)])
         with library.database.writing() as db:
             jobs.claim(db, nightly.JOB, NOON, timedelta())
             jobs.finish(db, nightly.JOB, NOON, NOON, msgspec.json.encode(done).decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -162,6 +163,58 @@ def test_a_worker_for_which_there_is_no_room_is_tried_again() -> None:
         assert process.stdout.readline() == "serves\n"
         process.terminate()
         assert process.wait(20) == 0
+
+
+HANGS = """
+import signal, sys, time
+from bibliothek import workers
+workers.PATIENCE_S = 0.2
+def serve(number):
+    if number == 1:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("serves", flush=True)
+    time.sleep(600)
+workers.Workers(serve, 2).run()
+print("ended", flush=True)
+"""
+
+
+def test_told_to_end_the_server_ends_although_a_worker_hangs() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert [process.stdout.readline() for _ in range(2)] == ["serves\n"] * 2
+        workers = psutil.Process(process.pid).children()
+        process.terminate()
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            for worker in workers:
+                with suppress(psutil.NoSuchProcess):
+                    worker.kill()
+        assert process.stdout.read() == "ended\n"
+
+
+BREAKS = """
+from bibliothek import log
+from bibliothek.workers import Workers
+log.configure("json")
+def serve(_number):
+    raise ValueError("ada@example.org")
+Workers(serve, 1).run()
+"""
+
+
+def test_why_a_worker_broke_stands_in_the_log_in_its_form_and_without_persons() -> None:
+    with subprocess.Popen([sys.executable, "-c", BREAKS], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        first, second = process.stderr.readline(), process.stderr.readline()
+        process.kill()
+    broke, ended = json.loads(first), json.loads(second)
+    assert broke["message"] == "worker 1 broke"
+    assert "ValueError" in broke["exception"]
+    assert "ada" not in broke["exception"]
+    assert "worker 1 ended (code 1)" in ended["message"]
 
 
 # ---- What the server does by itself ----

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from bibliothek import cli, migrations
 from bibliothek.operations.reading import opened
+from bibliothek.operations.rotation import name_before, own_id
 from bibliothek.operations.upgrade import bring_up_to_date
 from bibliothek.operations.verify import verify
 from bibliothek.problems import Failed
@@ -73,7 +74,7 @@ def test_an_older_library_is_backed_up_and_brought_up_to_date(both: Library, lat
     before = migrations.newest()
     later("pass")
     said = upgrade(both)
-    kept = both.settings.data / "backups" / f"vor-{REVISION}.zip"
+    kept = both.settings.data / "backups" / name_before(REVISION, own_id(both.settings))
     assert str(kept) in said[0]
     assert "neuesten Stand" in said[1]
     assert state(both) == (REVISION, ("Dresden",) * 3, 3)
