@@ -22,9 +22,11 @@ from tests import make
 from tests.conftest import Library
 
 LARGE = "title contributor series_part title_isbn subject paper_code copy loan borrower member card renewal"
-# Without an index, or with one that it reads whole: partial ones are as small as what they hold.
+# Without an index, or with one that it reads whole: partial ones are as small as what they hold, and a part of a name is looked
+# for among all names, but without the members.
 WHOLE = re.compile(
-    rf"SCAN ({'|'.join(LARGE.split())})\b(?! USING (COVERING )?INDEX (ix_loan_open|one_open|ix_copy_unlabelled))"
+    rf"SCAN ({'|'.join(LARGE.split())})\b(?! USING (COVERING )?INDEX "
+    "(ix_loan_open|one_open|ix_copy_unlabelled|ix_member_sort_name))"
 )
 
 
@@ -50,9 +52,14 @@ OFTEN: dict[str, Callable[[Session], object]] = {
     "lending and taking back": lend_and_take_back,
     "open loans": lambda db: lending.open_loans(db, 50),
     "overdue loans": lambda db: lending.open_loans(db, 0, 50, make.TODAY),
+    "loans looked for": lambda db: lending.page_of_loans(db, 1, 50, None, f"die {make.member(db).name}"),
     "how many are out": lending.count_open_loans,
     "how many are overdue": lambda db: lending.count_open_loans(db, make.TODAY),
     "late members": lambda db: reminders.late_members(db, make.TODAY, 0, 100),
+    "how many are late": lambda db: reminders.count_late(db, make.TODAY),
+    "how many are to be reminded": lambda db: reminders.count_to_remind(db, make.TODAY),
+    "what is waited for": lambda db: (holds.count_open_holds(db), holds.open_holds(db)),
+    "how many books are on each shelf": copies.counts_by_shelf,
     "who is to be reminded": lambda db: reminders.to_remind(db, make.TODAY),
     "copies without a label": copies.unlabelled,
     "how many have none": copies.count_unlabelled,

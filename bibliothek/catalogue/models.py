@@ -13,6 +13,7 @@ class Title(Base):
 
     __tablename__ = "title"
     __table_args__ = (
+        Index("ix_title_sort_title_id", "sort_title", "id"),
         # On PostgreSQL in the order of `info`, which the migration alone says: SQLite has no NULLS LAST there, and needs none.
         Index("ix_title_year_id", "year", "id", info={"order": "year DESC NULLS LAST, id DESC"}),
         {"sqlite_autoincrement": True},
@@ -21,7 +22,7 @@ class Title(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     title: Mapped[str]
     subtitle: Mapped[str | None]
-    sort_title: Mapped[str] = mapped_column(index=True)
+    sort_title: Mapped[str]
     publisher: Mapped[str | None]
     place: Mapped[str | None]
     year: Mapped[int | None]

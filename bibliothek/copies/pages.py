@@ -237,6 +237,7 @@ def _shelves(visit: Visit, wrong: int | None) -> Page:
         "copies/shelves.html",
         shelves=queries.shelves(visit.db),
         counts=queries.counts_by_shelf(visit.db),
+        most=queries.MOST_COUNTED,
         wrong=wrong,
         sheets=[(sheet.name, f"{sheet.name} · {sheet.label}") for sheet in SHEETS.values()],
         chosen_sheet=visit.field("sheet") or library(visit.db).label_sheet,

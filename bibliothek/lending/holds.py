@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, bindparam, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -389,9 +389,16 @@ def _pass_on(db: Session, title_id: int, hold: Row[*tuple[Any, ...]], now: datet
 # ---- Asking ----
 
 
-def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+def count_open_holds(db: Session) -> int:
+    return db.scalar(select(func.count()).select_from(Hold).where(Hold.ended_at.is_(None))) or 0
+
+
+def open_holds(db: Session, offset: int = 0, limit: int = 50) -> Sequence[Row[*tuple[Any, ...]]]:
     """Who waits for what, with title, member's name, and the copy set aside with its shelf. First what is kept ready, the first
     to end first; then the rest in the order of titles and of their queues. For librarians."""
+    order = (Hold.copy_id.is_(None), Hold.ready_until, Title.sort_title, Hold.title_id, Hold.id)
+    # First which ones, then what belongs to them.
+    some = select(Hold.id).join(Title, Title.id == Hold.title_id).where(Hold.ended_at.is_(None)).order_by(*order)
     query = (
         select(
             Hold.id,
@@ -409,7 +416,7 @@ def open_holds(db: Session, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
         .join(Member, Member.id == Hold.member_id)
         .outerjoin(Copy, Copy.id == Hold.copy_id)
         .outerjoin(Shelf, Shelf.id == Copy.shelf_id)
-        .where(Hold.ended_at.is_(None))
-        .order_by(Hold.copy_id.is_(None), Hold.ready_until, Title.sort_title, Hold.title_id, Hold.id)
+        .where(Hold.id.in_(some.offset(offset).limit(limit)))
+        .order_by(*order)
     )
-    return db.execute(query.limit(limit)).all()
+    return db.execute(query).all()

@@ -9,21 +9,18 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
-from bibliothek import codes
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.rules import one_line
-from bibliothek.catalogue.words import fold
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import UnknownCopy, copy_code
+from bibliothek.lending.looking import looked_for
 from bibliothek.lending.models import Borrower, Hold, Loan
-from bibliothek.letters import LONGEST_QUERY, MOST_WORDS
-from bibliothek.members.models import Member
-from bibliothek.members.rules import folded
+from bibliothek.letters import LONGEST_QUERY
 
 # In these states a copy can be lent when nobody has it.
 LENDABLE = ("intake", "active")
 # Of loans that are looked for, as many are shown.
-MOST_FOUND = 2000
+MOST_FOUND = 500
 
 
 class Availability(msgspec.Struct, frozen=True):
@@ -149,21 +146,25 @@ def copy_counts() -> tuple[ColumnElement[int], ColumnElement[int]]:
     )
 
 
+# Asked with every return, so built once.
+_AVAILABILITY = (
+    select(Copy.title_id, func.count().filter(is_available()), func.count())
+    .where(Copy.title_id.in_(bindparam("title_ids", expanding=True)), Copy.state != "withdrawn")
+    .group_by(Copy.title_id)
+)
+
+
 def availability(db: Session, title_ids: Sequence[int]) -> dict[int, Availability]:
     """How many copies there are of each title, in one query. Titles without copies have `NONE`."""
     if not title_ids:
         return {}
-    rows = db.execute(
-        select(Copy.title_id, func.count().filter(is_available()), func.count())
-        .where(Copy.title_id.in_(title_ids), Copy.state != "withdrawn")
-        .group_by(Copy.title_id)
-    )
+    rows = db.connection().execute(_AVAILABILITY, {"title_ids": title_ids})
     found = {title_id: Availability(available, total) for title_id, available, total in rows}
     return {title_id: found.get(title_id, NONE) for title_id in title_ids}
 
 
 class LoanPage(msgspec.Struct, frozen=True):
-    """A page of loans; `total` is exact, or of those looked for 2,000 where there are `more`."""
+    """A page of loans; `total` is exact, or of those looked for MOST_FOUND where there are `more`."""
 
     rows: Sequence[Borrower]
     total: int
@@ -173,11 +174,10 @@ class LoanPage(msgspec.Struct, frozen=True):
 
 
 def page_of_loans(db: Session, number: int, per_page: int, overdue_on: date | None = None, q: str = "") -> LoanPage:
-    """Page `number` of `open_loans`, or the last one when there are not so many.
-
-    Those with the words of `q` are looked for only once: among 200,000 open loans that takes half a second.
-    """
-    found = db.scalars(_in_order(overdue_on, q).limit(MOST_FOUND + 1)).all() if q else None
+    """Page `number` of `open_loans`, or the last one when there are not so many; with words in `q` only those that
+    `looked_for` finds. For librarians."""
+    q = one_line(q[:LONGEST_QUERY])
+    found = looked_for(db, _in_order(overdue_on), q, MOST_FOUND + 1) if q else None
     total = count_open_loans(db, overdue_on) if found is None else min(len(found), MOST_FOUND)
     pages = max(1, -(-total // per_page))
     number = min(number, pages)
@@ -190,16 +190,13 @@ def page_of_loans(db: Session, number: int, per_page: int, overdue_on: date | No
     return LoanPage(rows, total, number, pages, found is not None and len(found) > MOST_FOUND)
 
 
-def open_loans(
-    db: Session, offset: int = 0, limit: int = 50, overdue_on: date | None = None, q: str = ""
-) -> Sequence[Borrower]:
-    """Open loans with copy, title and member, the longest due first.
+def open_loans(db: Session, offset: int = 0, limit: int = 50, overdue_on: date | None = None) -> Sequence[Borrower]:
+    """Open loans with copy, title and member, the longest due first; only those overdue on `overdue_on`, if given.
 
-    Only those overdue on `overdue_on`, if given; only those in whose title, member's name or copy code all words of `q`
-    stand. For librarians.
+    For librarians.
     """
     # First which ones, out of an index of open loans, then what belongs to them: a late page needs no more rows than the first.
-    return _loans(db, _in_order(overdue_on, q).offset(offset).limit(limit))
+    return _loans(db, _in_order(overdue_on).offset(offset).limit(limit))
 
 
 def _loans(db: Session, ids: Sequence[int] | Select[int]) -> Sequence[Borrower]:
@@ -218,9 +215,9 @@ def _loans(db: Session, ids: Sequence[int] | Select[int]) -> Sequence[Borrower]:
     ).all()
 
 
-def count_open_loans(db: Session, overdue_on: date | None = None, q: str = "", most: int | None = None) -> int:
+def count_open_loans(db: Session, overdue_on: date | None = None, most: int | None = None) -> int:
     """How many there are; counting stops at `most`."""
-    some = _open(overdue_on, q)
+    some = _open(overdue_on)
     return db.scalar(select(func.count()).select_from((some.limit(most) if most else some).subquery())) or 0
 
 
@@ -235,31 +232,11 @@ def loans_of(db: Session, member_id: int) -> Sequence[Loan]:
     ).all()
 
 
-def _in_order(overdue_on: date | None, q: str) -> Select[int]:
-    return _open(overdue_on, q).order_by(Loan.due_on, Loan.id)
+def _in_order(overdue_on: date | None) -> Select[int]:
+    return _open(overdue_on).order_by(Loan.due_on, Loan.id)
 
 
-def _open(overdue_on: date | None, q: str) -> Select[int]:
+def _open(overdue_on: date | None) -> Select[int]:
     """SQL: the numbers of open loans."""
     query = select(Loan.id).where(Loan.returned_at.is_(None))
-    if overdue_on:
-        query = query.where(Loan.due_on < overdue_on)
-    named = _named(q)
-    if not named:
-        return query
-    joined = query.join(Borrower, Borrower.loan_id == Loan.id).join(Member, Member.id == Borrower.member_id)
-    return joined.join(Copy, Copy.id == Loan.copy_id).join(Title, Title.id == Copy.title_id).where(*named)
-
-
-def _named(q: str) -> list[ColumnElement[bool]]:
-    """SQL: every word of `q` stands in the title or in the member's name, or `q` is the copy's code."""
-    q = one_line(q[:LONGEST_QUERY])
-    scanned = codes.read(q)
-    if scanned.kind == "copy":
-        return [Copy.code == scanned.value]
-    return [
-        Member.sort_name.contains(folded(word), autoescape=True)
-        | func.lower(Title.title).contains(word.lower(), autoescape=True)
-        | Title.sort_title.contains(" ".join(fold(word)) or word.lower(), autoescape=True)
-        for word in q.split()[:MOST_WORDS]
-    ]
+    return query.where(Loan.due_on < overdue_on) if overdue_on else query

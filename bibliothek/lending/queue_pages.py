@@ -16,6 +16,7 @@ from bibliothek.lending.wording import flag_sentence
 from bibliothek.members.rules import local_path
 from bibliothek.problems import Invalid, NotFound
 from bibliothek.web.forms import BadForm
+from bibliothek.web.paging import page_number
 from bibliothek.web.routes import action, page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Page, Redirect, Visit
@@ -23,6 +24,8 @@ from bibliothek.web.visit import Page, Redirect, Visit
 FLAGS = "/verwaltung/klaeren"
 HOLDS = "/verwaltung/vormerkungen"
 SHOWN = 200
+# Holds on a page.
+PER_PAGE = 100
 SETTLED_SHOWN = 20
 # A title's number, as a database can compare it.
 NUMBER = re.compile("[0-9]{1,9}")
@@ -50,10 +53,12 @@ def settle(visit: Visit, flag_id: FromPath[int]) -> Redirect:
 
 
 @page(HOLDS, Audience.LIBRARIANS)
-def hold_list(visit: Visit, titel: FromQuery[str] = "") -> Page:
+def hold_list(visit: Visit, titel: FromQuery[str] = "", seite: FromQuery[str] = "1") -> Page:
     """What is kept ready, the first to end first; and who waits, in the order of the queues. With `titel`, its number, a form to
     put somebody else's name down for it."""
-    rows = holds.open_holds(visit.db, SHOWN)
+    pages = max(1, -(-holds.count_open_holds(visit.db) // PER_PAGE))
+    page_shown = min(page_number(seite), pages)
+    rows = holds.open_holds(visit.db, (page_shown - 1) * PER_PAGE, PER_PAGE)
     number = visit.field("titel") or titel
     return visit.page(
         "lending/holds.html",
@@ -61,6 +66,8 @@ def hold_list(visit: Visit, titel: FromQuery[str] = "") -> Page:
         choices=choosing.choices(visit.db, visit.field("member")) if visit.problem else [],
         ready=[row for row in rows if row.copy_id],
         waiting=[row for row in rows if not row.copy_id],
+        page=page_shown,
+        pages=pages,
         zone=visit.settings.timezone,
     )
 

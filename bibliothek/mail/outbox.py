@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime, timedelta
@@ -43,6 +43,9 @@ HOURLY = timedelta(hours=1)
 
 # Whoever has not said after this time what became of a claimed mail has crashed.
 LEASE = timedelta(minutes=10)
+
+# Mails that one statement names.
+AT_ONCE = 1000
 
 # How long the bare fact that a mail ended stays, without address and text; longer while something refers to it.
 KEPT = timedelta(days=90)
@@ -199,10 +202,10 @@ class _Round:
 
 def _due(database: Database, now: datetime, only_ids: Collection[int] | None) -> list[int]:
     query = select(Mail.id).where(Mail.state == "pending", Mail.next_try_at <= now, Mail.expires_at > now)
-    if only_ids is not None:
-        query = query.where(Mail.id.in_(only_ids))
+    query = query.order_by(Mail.next_try_at, Mail.id)
+    parts = [query] if only_ids is None else [query.where(which) for which in _these(only_ids)]
     with database.reading() as db:
-        return list(db.scalars(query.order_by(Mail.next_try_at, Mail.id)))
+        return [mail_id for part in parts for mail_id in db.scalars(part)]
 
 
 def _claim(database: Database, mail_id: int, now: datetime, wanted: Mapping[str, Wanted]) -> Mail | None:
@@ -256,13 +259,15 @@ def _note(database: Database, mail_id: int, result: Result, now: datetime) -> in
 
 def _postpone(database: Database, mail_ids: Collection[int], state: str, now: datetime, reason: str) -> int:
     """Let mails that are in `state` wait for their next try."""
+    waits = update(Mail).values(state="pending", tries=Mail.tries + 1, next_try_at=_next_try(now), reason=reason)
     with database.writing() as db:
-        return _change(
-            db,
-            update(Mail)
-            .where(Mail.id.in_(mail_ids), Mail.state == state)
-            .values(state="pending", tries=Mail.tries + 1, next_try_at=_next_try(now), reason=reason),
-        )
+        return sum(_change(db, waits.where(which, Mail.state == state)) for which in _these(mail_ids))
+
+
+def _these(mail_ids: Collection[int]) -> Iterator[ColumnElement[bool]]:
+    """SQL: a Mail is one of these, some of them at a time: PostgreSQL takes no more than 65,535 values in one statement."""
+    ids = list(mail_ids)
+    return (Mail.id.in_(ids[first : first + AT_ONCE]) for first in range(0, len(ids), AT_ONCE))
 
 
 def _next_try(now: datetime) -> ColumnElement[datetime]:
@@ -308,12 +313,13 @@ def _is_referred_to() -> ColumnElement[bool]:
 
 def try_now(db: Session, kind: str, now: datetime) -> list[int]:
     """Let mails of a kind that wait for their next try leave at once. Returns their ids for `send_soon`."""
-    waiting = list(db.scalars(select(Mail.id).where(Mail.kind == kind, Mail.state == "pending")))
-    _change(db, update(Mail).where(Mail.id.in_(waiting), Mail.state == "pending").values(next_try_at=now))
-    return waiting
+    waiting = update(Mail).where(Mail.kind == kind, Mail.state == "pending").values(next_try_at=now)
+    return list(db.scalars(waiting.returning(Mail.id), execution_options={"synchronize_session": False}))
 
 
 def states(db: Session, mail_ids: Collection[int]) -> Counter[str]:
     """How many of these mails are in which state."""
-    rows = db.execute(select(Mail.state, func.count()).where(Mail.id.in_(mail_ids)).group_by(Mail.state))
-    return Counter({row[0]: row[1] for row in rows})
+    found: Counter[str] = Counter()
+    for which in _these(mail_ids):
+        found.update(db.scalars(select(Mail.state).where(which)))
+    return found

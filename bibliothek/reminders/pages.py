@@ -22,7 +22,7 @@ from bibliothek.reminders import queries
 from bibliothek.reminders.actions import hooks, in_parts, message, remind
 from bibliothek.reminders.queries import KIND, LateMember, overdue_by_member
 from bibliothek.web import once
-from bibliothek.web.paging import page_number
+from bibliothek.web.paging import LAST_PAGE, page_number
 from bibliothek.web.routes import errand, page
 from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Kit, Page, Redirect, Visit
@@ -48,19 +48,24 @@ class NobodyLate(NotFound):
 def desk(visit: Visit, seite: FromQuery[str] = "1") -> Page:
     """Who is late and with what, and how far their reminders have come."""
     members, loans = queries.count_late(visit.db, visit.today)
-    pages = max(1, -(-members // PER_PAGE))
-    number = min(page_number(seite), pages)
-    late = queries.late_members(visit.db, visit.today, (number - 1) * PER_PAGE, PER_PAGE)
+    # Of more members nobody knows how many pages they fill.
+    pages = max(1, -(-members // PER_PAGE)) if members <= queries.MOST_COUNTED else None
+    number = min(page_number(seite), pages or LAST_PAGE)
+    first = (number - 1) * PER_PAGE
+    late = queries.late_members(visit.db, visit.today, first, PER_PAGE + 1, members > queries.MOST_COUNTED > first)
+    shown = late[:PER_PAGE]
     waiting, reason = queries.waiting_reason(visit.db)
     return visit.page(
         "reminders/desk.html",
-        by_mail=[member for member in late if member.email and not member.is_refused],
-        in_person=[member for member in late if not member.email or member.is_refused],
+        by_mail=[member for member in shown if member.email and not member.is_refused],
+        in_person=[member for member in shown if not member.email or member.is_refused],
         late_members=members,
         late_loans=loans,
-        to_remind=len(queries.to_remind(visit.db, visit.today)),
+        to_remind=queries.count_to_remind(visit.db, visit.today),
+        most=queries.MOST_COUNTED,
         page=number,
         pages=pages,
+        more=len(late) > PER_PAGE,
         zone=visit.settings.timezone,
         waiting=waiting,
         waiting_reason=reason,

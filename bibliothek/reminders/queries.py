@@ -8,12 +8,13 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, exists, func, select
 from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.models import Title
 from bibliothek.copies.models import Copy
 from bibliothek.lending.models import Borrower, Loan
+from bibliothek.lending.queries import count_open_loans
 from bibliothek.lending.rules import days_late
 from bibliothek.mail.models import Mail
 from bibliothek.members.models import Member
@@ -21,6 +22,8 @@ from bibliothek.reminders import rules
 from bibliothek.reminders.models import Reminder
 
 KIND = "reminder"
+# Members are counted up to here.
+MOST_COUNTED = 2000
 
 
 class LateLoan(msgspec.Struct, frozen=True):
@@ -76,34 +79,48 @@ def overdue_by_member(db: Session, today: date, member_ids: Sequence[int] | None
     return [_late_member(list(group), today) for _id, group in groupby(rows, key=lambda row: row.member_id)]
 
 
-def late_members(db: Session, today: date, offset: int, limit: int) -> list[LateMember]:
-    """Some of the same, however many there are."""
-    ids = _late(today, select(Member.id)).group_by(Member.id).order_by(Member.sort_name, Member.id)
-    return overdue_by_member(db, today, db.scalars(ids.offset(offset).limit(limit)).all())
+def late_members(db: Session, today: date, offset: int, limit: int, are_many: bool = False) -> list[LateMember]:
+    """Some of the same, however many there are. Where they `are_many`, the first of them are soon found among all members."""
+    late = _late(today)
+    is_late = late.where(Borrower.member_id == Member.id).exists() if are_many else Member.id.in_(late)
+    ids = select(Member.id).where(is_late).order_by(Member.sort_name, Member.id).offset(offset).limit(limit)
+    return overdue_by_member(db, today, db.scalars(ids).all())
 
 
 def count_late(db: Session, today: date) -> tuple[int, int]:
-    """How many members have something overdue, and how many loans these are."""
-    counts = select(func.count(Borrower.member_id.distinct()), func.count()).join_from(Borrower, Loan)
-    members, loans = db.execute(counts.where(Loan.returned_at.is_(None), Loan.due_on < today)).one()
-    return members, loans
+    """How many members have something overdue, counted up to MOST_COUNTED + 1, and how many loans these are."""
+    return _count(db, _late(today).distinct()), count_open_loans(db, today)
 
 
 def to_remind(db: Session, today: date) -> Sequence[int]:
     """Who has an address and a loan of which they may be told now (`rules.may_be_reminded`), by number."""
+    return db.scalars(_to_remind(today).order_by(Member.id)).all()
+
+
+def count_to_remind(db: Session, today: date) -> int:
+    """How many these are, counted up to MOST_COUNTED + 1."""
+    return _count(db, _to_remind(today))
+
+
+def _count(db: Session, some: Select[int]) -> int:
+    return db.scalar(select(func.count()).select_from(some.limit(MOST_COUNTED + 1).subquery())) or 0
+
+
+def _to_remind(today: date) -> Select[int]:
     never_left = (Mail.state == "cancelled") | ((Mail.state == "failed") & (Mail.ended_at >= Mail.expires_at))
-    query = (
-        _late(today, select(Member.id))
-        .outerjoin(Reminder, (Reminder.loan_id == Loan.id) & (Reminder.stage == rules.OVERDUE))
-        .outerjoin(Mail, Mail.id == Reminder.mail_id)
-        .where(address_of_member().is_not(None), Reminder.id.is_(None) | never_left)
+    was_told = exists().where(
+        Reminder.loan_id == Loan.id,
+        Reminder.stage == rules.OVERDUE,
+        Reminder.mail_id.is_(None) | Reminder.mail_id.not_in(select(Mail.id).where(never_left)),
     )
-    return db.scalars(query.distinct().order_by(Member.id)).all()
+    untold = _late(today).join(Member, Member.id == Borrower.member_id)
+    return untold.with_only_columns(Member.id).where(~was_told, address_of_member().is_not(None)).distinct()
 
 
-def _late(today: date, query: Select[Any]) -> Select[Any]:
-    joined = query.join_from(Loan, Borrower, Borrower.loan_id == Loan.id).join(Member, Member.id == Borrower.member_id)
-    return joined.where(Loan.returned_at.is_(None), Loan.due_on < today)
+def _late(today: date) -> Select[int]:
+    """SQL: the numbers of members with overdue loans, for each loan."""
+    late = select(Borrower.member_id).join_from(Loan, Borrower, Borrower.loan_id == Loan.id)
+    return late.where(Loan.returned_at.is_(None), Loan.due_on < today)
 
 
 def _overdue(today: date) -> Select[*tuple[Any, ...]]:
@@ -179,6 +196,8 @@ def waiting_reason(db: Session) -> tuple[int, str | None]:
     """How many reminders wait to be sent, and why the last try went wrong, None when there was none."""
     waiting = Mail.kind == KIND, Mail.state.in_(("pending", "sending"))
     count = db.scalar(select(func.count(Mail.id)).where(*waiting)) or 0
+    if not count:
+        return 0, None
     reason = db.scalars(
         select(Mail.reason).where(*waiting, Mail.reason.is_not(None)).order_by(Mail.next_try_at.desc())
     ).first()

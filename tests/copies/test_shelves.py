@@ -13,7 +13,7 @@ from bibliothek.codes import Kind, new_code
 from bibliothek.copies import actions, queries
 from bibliothek.copies.models import Shelf
 from tests import make
-from tests.client import Client
+from tests.client import Client, text_of
 from tests.conftest import Library
 
 PATH = "/verwaltung/regale"
@@ -147,3 +147,16 @@ def test_shelves_are_for_librarians(library: Library, path: str) -> None:
         assert client.submit(path, name="Meins").status_code == 403
         assert client.get(PATH).status_code == 403
     assert names(library) == []
+
+
+def test_of_many_books_on_a_shelf_only_some_are_counted(
+    both: Library, librarian: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with both.database.writing() as db:
+        full, fuller = make.shelf(db), make.shelf(db)
+        for shelf in (full, full, fuller, fuller, fuller):
+            make.copy(db, shelf=shelf)
+    monkeypatch.setattr(queries, "MOST_COUNTED", 2)
+    said = text_of(librarian.get(PATH).text)
+    assert f"{full.code} 2 Bücher" in said
+    assert f"{fuller.code} mehr als 2 Bücher" in said

@@ -241,7 +241,7 @@ def test_of_a_long_list_what_is_kept_ready_is_never_left_out(db: Session) -> Non
     make.loan(db, waited_for)
     wait(db, waited_for.title_id)
     ready = wait(db, here.title_id)
-    assert [row.id for row in holds.open_holds(db, limit=1)] == [ready.id]
+    assert [row.id for row in holds.open_holds(db, 0, 1)] == [ready.id]
 
 
 def test_what_was_set_aside_of_a_title_that_parts_again_is_set_aside_no_more(db: Session) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from bibliothek.catalogue.models import Material
 from bibliothek.copies.models import Copy
-from bibliothek.lending import actions, exceptions, flags, holds, notices
+from bibliothek.lending import actions, exceptions, flags, holds, notices, queue_pages
 from bibliothek.lending.models import Borrower, Flag, Hold, Loan, Notice, SpecialDay
 from bibliothek.library.models import Library as Settings
 from bibliothek.members.actions import blur_sessions
@@ -23,6 +23,8 @@ from tests.client import Client, text_of
 from tests.conftest import Library
 from tests.counting import statements
 from tests.make import TODAY
+
+HOLDS = "/verwaltung/vormerkungen"
 
 
 @dataclass
@@ -193,6 +195,27 @@ def test_who_waits_and_what_is_ready(desk: Desk, librarian: Client) -> None:
     assert "für Mitglied Unverkennbar, bis zum 30. November 2026 · im Abholfach" in ready
     assert "ist beendet" in text_of(librarian.submit(f"/verwaltung/vormerkungen/{hold_id}").text)
     assert "Niemand wartet" in text_of(librarian.get("/verwaltung/vormerkungen").text)
+
+
+def test_holds_stand_page_by_page_what_is_ready_first(
+    desk: Desk, librarian: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_pages, "PER_PAGE", 2)
+    with desk.library.database.writing() as db:
+        for title in ("Anfang", "Mitte", "Ende"):
+            copy = make.copy(db, title=title)
+            if title != "Mitte":
+                make.loan(db, copy)
+            holds.place(db, copy.title_id, desk.other.id, desk.library.clock(), TODAY)
+    first, second, beyond = (librarian.get(HOLDS, params={"seite": n}).text for n in (1, 2, 9))
+    assert re.findall("Anfang|Mitte|Ende", text_of(first)) == ["Mitte", "Anfang"]
+    assert re.findall("Anfang|Mitte|Ende", text_of(second)) == ["Ende"]
+    assert text_of(beyond) == text_of(second)
+    ((end, form),) = re.findall(rf'action="({HOLDS}/\d+)">(.*?)</form>', second, re.DOTALL)
+    assert f'name="zurueck" value="{HOLDS}?seite=2"' in form
+    left = librarian.submit(end, zurueck=f"{HOLDS}?seite=2")
+    assert "ist beendet" in text_of(left.text)
+    assert re.findall("Anfang|Mitte|Ende", text_of(left.text)) == ["Mitte", "Anfang"]
 
 
 RULES = {"loan_days": "14", "renewals": "0", "renew_from": "due", "loan_limit": "", "hold_days": "3"}

@@ -290,6 +290,12 @@ def test_waiting_mails_can_be_sent_at_once(both: Library, box: Postbox) -> None:
         assert outbox.states(db, waiting) == {"sent": 1}
 
 
+def test_more_mails_than_one_statement_may_name_are_counted(both: Library) -> None:
+    put(both, "a@example.org", "b@example.org")
+    with both.database.reading() as db:
+        assert outbox.states(db, range(1, 66_000)) == {"pending": 2}
+
+
 def test_sending_soon_returns_at_once_and_says_later_how_it_went(library: Library, box: Postbox) -> None:
     library = with_mail(library, box.url)
     box.slow = 0.3

@@ -76,7 +76,7 @@ def test_the_demo_shows_what_people_do_with_a_library(library: Library, weekday:
         assert sum(row.id is not None for row in loans) == RENEWED
         assert count_open_loans(db, today) == LATE_LOANS
         assert sorted(flag.kind for flag in open_flags(db)) == ["passed_over", "put_back", "was_missing"]
-        waiting = open_holds(db, 100)
+        waiting = open_holds(db, limit=100)
         kept = [(hold.ready_until > today, hold.ready_at == hold.placed_at) for hold in waiting if hold.copy_id]
         assert sorted(kept) == [(True, False), (True, True)]
         assert sorted(Counter(hold.title_id for hold in waiting if not hold.copy_id).values()) == [1, 2]

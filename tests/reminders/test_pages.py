@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek.mail import outbox, rounds
 from bibliothek.members.models import Member
-from bibliothek.reminders import actions, pages
+from bibliothek.reminders import actions, pages, queries
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import Library
@@ -253,6 +254,21 @@ def test_the_desk_shows_a_hundred_members_a_page_and_counts_all(
         assert "Alle erinnern (3)" in said
     assert [name in first for name in ("Mitglied A", "Mitglied B", "Mitglied C")] == [True, True, False]
     assert [name in second for name in ("Mitglied A", "Mitglied B", "Mitglied C")] == [False, False, True]
+
+
+def test_of_many_members_the_desk_counts_only_some_but_shows_all(
+    mailing: Library, desk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PER_PAGE", 1)
+    monkeypatch.setattr(queries, "MOST_COUNTED", 2)
+    for name in ("Mitglied A", "Mitglied B", "Mitglied C"):
+        late_member(mailing, 2, name=name)
+    for number, name in enumerate(("Mitglied A", "Mitglied B", "Mitglied C", None), 1):
+        page = desk.get(f"{DESK}?seite={number}").text
+        assert "Mehr als 2 Mitglieder haben etwas Überfälliges: zusammen 6 Bücher." in text_of(page)
+        assert "Alle erinnern (mehr als 2)" in text_of(page)
+        assert re.findall("Mitglied [ABC]", text_of(page))[:1] == ([name] if name else [])
+        assert (f"{DESK}?seite={number + 1}" in page) == (number < 3)
 
 
 def test_all_are_reminded_in_transactions_of_a_few_members(

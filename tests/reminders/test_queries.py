@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from sqlalchemy import event, insert, update
+import pytest
+from sqlalchemy import event, insert, select, update
 from sqlalchemy.orm import Session
 
 from bibliothek.copies.models import Copy
@@ -13,11 +14,13 @@ from bibliothek.lending.models import Borrower
 from bibliothek.mail.models import Mail
 from bibliothek.members import actions as members
 from bibliothek.reminders.models import Reminder
-from bibliothek.reminders.queries import check, overdue_by_member
+from bibliothek.reminders.queries import check, count_late, count_to_remind, late_members, overdue_by_member, to_remind
 from tests import make
 from tests.conftest import Library
 from tests.mail.server import Postbox
 from tests.reminders.late import deliver, late, late_member, remind, remind_in, with_mail
+
+LATER = make.NOW + timedelta(days=7)
 
 
 def test_a_loan_is_late_from_the_day_after_it_is_due(db: Session) -> None:
@@ -71,6 +74,49 @@ def test_how_far_each_reminder_has_come_is_said(both: Library, box: Postbox) -> 
         first, second = overdue_by_member(db, make.TODAY, [refused, reached])
     assert (first.is_refused, first.loans[0].reason) == (True, "550 unknown")
     assert second.loans[0].reminded_at == library.clock()
+
+
+def test_whom_the_button_reminds_are_those_whose_loans_may_be_reminded(both: Library) -> None:
+    ends = {
+        "pending": None,
+        "sending": None,
+        "sent": make.NOW,
+        "unknown": make.NOW,
+        "cancelled": make.NOW,
+        "failed": make.NOW,
+        "expired": make.NOW + timedelta(days=9),
+    }
+    late_member(both, email=None)
+    never_told, no_mail = late_member(both, 2), late_member(both)
+    with both.database.writing() as db:
+        kept = {"kind": "reminder", "tries": 0, "created_at": make.NOW, "next_try_at": make.NOW}
+        for state, ended_at in ends.items():
+            mail = Mail(state=state.replace("expired", "failed"), ended_at=ended_at, expires_at=LATER, **kept)
+            db.add(mail)
+            db.flush()
+            told = {"loan_id": late(db).id, "stage": "overdue", "mail_id": mail.id, "created_at": make.NOW}
+            db.execute(insert(Reminder).values(told))
+        loan_id = db.scalars(select(Borrower.loan_id).where(Borrower.member_id == no_mail)).one()
+        db.execute(insert(Reminder).values(loan_id=loan_id, stage="overdue", mail_id=None, created_at=make.NOW))
+    with both.database.reading() as db:
+        open_ids = [member.id for member in overdue_by_member(db, make.TODAY) if member.open_ids]
+        assert to_remind(db, make.TODAY) == sorted(open_ids)
+        assert never_told in open_ids
+        assert len(open_ids) == count_to_remind(db, make.TODAY) == 3
+
+
+@pytest.mark.parametrize("are_many", [False, True])
+def test_the_late_are_listed_some_at_a_time(db: Session, are_many: bool) -> None:
+    for name in "CADB":
+        member = make.member(db, f"Mitglied {name}")
+        for _loan in range(2):
+            late(db, member, days=0 if name == "D" else 3)
+
+    def listed(offset: int) -> list[str]:
+        return [member.name for member in late_members(db, make.TODAY, offset, 2, are_many)]
+
+    assert (listed(0), listed(2), listed(4)) == (["Mitglied A", "Mitglied B"], ["Mitglied C"], [])
+    assert count_late(db, make.TODAY) == (3, 6)
 
 
 def test_ten_late_members_cost_as_many_queries_as_twenty(both: Library) -> None:
