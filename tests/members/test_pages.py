@@ -22,6 +22,13 @@ from tests.members.mails import once_of
 LIST = "/verwaltung/mitglieder"
 
 
+def hidden_fields(html: str, action: str) -> dict[str, str]:
+    """What the form with this action sends by itself."""
+    form = re.search(rf'<form[^>]*action="{action}">(.*?)</form>', html, re.S)
+    assert form
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[1]))
+
+
 def by_role(library: Library) -> dict[str, Member]:
     """One person of each role."""
     with library.database.writing() as db:
@@ -180,6 +187,33 @@ def test_the_last_admin_is_told_why_not(both: Library, people: dict[str, Member]
             answer = client.submit(f"{LIST}/{admin.id}{path}", **fields)
             assert answer.status_code == 409
             assert "Ohne Admin geht es nicht" in answer.text
+
+
+def test_a_members_book_is_taken_back_on_their_page(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        loans = [make.loan(db, make.copy(db, title=name), people["member"]) for name in ("Momo", "Die Welle")]
+    mine = f"{LIST}/{people['member'].id}"
+    take_back = f"/verwaltung/ausleihen/{loans[0].id}/zuruecknehmen"
+    with both.client() as client:
+        page = client.sign_in(people["librarian"]).get(mine).text
+        answer = client.submit(take_back, **hidden_fields(page, take_back))
+        assert answer.url.path == mine
+        assert "„Momo“ ist zurück." in text_of(answer.text)
+        assert (take_back in answer.text, "Die Welle" in answer.text) == (False, True)
+
+
+def test_the_last_book_of_a_guest_leads_to_no_page_that_is_gone(library: Library) -> None:
+    people = by_role(library)
+    with library.database.writing() as db:
+        guest = make.member(db, "Gast", email=None)
+        guest.guest_contact = "0351 123456"
+        loan = make.loan(db, to=guest)
+    with library.client() as client:
+        page = client.sign_in(people["librarian"]).get(f"{LIST}/{guest.id}").text
+        take_back = f"/verwaltung/ausleihen/{loan.id}/zuruecknehmen"
+        answer = client.submit(take_back, **hidden_fields(page, take_back))
+        assert (answer.status_code, "ist zurück." in answer.text) == (200, True)
+        assert client.get(f"{LIST}/{guest.id}").status_code == 404
 
 
 def test_a_member_with_a_book_at_home_is_not_deleted(both: Library, people: dict[str, Member]) -> None:
