@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from bibliothek.labels.pdf import CardText
 from bibliothek.members import pages, queries
@@ -20,6 +21,13 @@ from tests.counting import count
 from tests.members.mails import once_of
 
 LIST = "/verwaltung/mitglieder"
+
+
+def a_guest(db: Session) -> Member:
+    guest = make.member(db, "Gesa", email=None)
+    guest.guest_contact = "0351 123456"
+    db.flush()
+    return guest
 
 
 def hidden_fields(html: str, action: str) -> dict[str, str]:
@@ -205,8 +213,7 @@ def test_a_members_book_is_taken_back_on_their_page(both: Library, people: dict[
 def test_the_last_book_of_a_guest_leads_to_no_page_that_is_gone(library: Library) -> None:
     people = by_role(library)
     with library.database.writing() as db:
-        guest = make.member(db, "Gast", email=None)
-        guest.guest_contact = "0351 123456"
+        guest = a_guest(db)
         loan = make.loan(db, to=guest)
     with library.client() as client:
         page = client.sign_in(people["librarian"]).get(f"{LIST}/{guest.id}").text
@@ -375,6 +382,22 @@ def test_the_list_is_searched_and_paged(both: Library, people: dict[str, Member]
         part = client.get(f"{LIST}?q=zett", headers={"hx-request": "true"})
         assert "<html" not in part.text
         assert "Niemanden gefunden" in client.get(f"{LIST}?q=gibtesnicht").text
+
+
+def test_guests_are_told_apart_and_counted_by_themselves(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        number = a_guest(db).id
+    with both.client() as client:
+        page = client.sign_in(people["librarian"]).get(LIST).text
+        assert "3 Mitglieder · 1 Gast" in text_of(page)
+        row = page[page.index(f'{LIST}/{number}"') :].partition("</tr>")[0]
+        assert "Gast" in row
+        assert not any(word in row for word in ("Mitglied<", 'type="checkbox"'))
+        overview = text_of(client.get("/verwaltung").text)
+        assert ("3 Mitglieder" in overview, "1 Gast" in overview) == (True, True)
+        with both.database.writing() as db:
+            db.execute(delete(Member).where(Member.id == number))
+        assert "Gast" not in text_of(client.get(LIST).text) + text_of(client.get("/verwaltung").text)
 
 
 def test_ten_and_twenty_members_take_the_same_number_of_queries(both: Library, people: dict[str, Member]) -> None:
