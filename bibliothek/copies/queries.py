@@ -176,6 +176,33 @@ def count_copies_on(db: Session, shelf_id: int) -> int:
     return db.scalar(select(func.count(Copy.id)).where(Copy.shelf_id == shelf_id, Copy.state != "withdrawn")) or 0
 
 
+class TitleOn(msgspec.Struct, frozen=True):
+    """A title with how many `copies` of it belong on a shelf."""
+
+    id: int
+    title: str
+    year: int | None
+    copies: int
+
+
+def titles_on(db: Session, shelf_id: int, limit: int) -> list[TitleOn]:
+    """The first titles on a shelf, by title."""
+    # Counted out of the index of a shelf's copies; only then the titles are read.
+    on_it = (
+        select(Copy.title_id, func.count().label("copies"))
+        .where(Copy.shelf_id == shelf_id, Copy.state != "withdrawn")
+        .group_by(Copy.title_id)
+        .subquery()
+    )
+    query = select(Title.id, Title.title, Title.year, on_it.c.copies).join(on_it, on_it.c.title_id == Title.id)
+    return [TitleOn(*row) for row in db.execute(query.order_by(Title.sort_title, Title.id).limit(limit))]
+
+
+def count_titles_on(db: Session, shelf_id: int) -> int:
+    on_it = select(func.count(Copy.title_id.distinct())).where(Copy.shelf_id == shelf_id, Copy.state != "withdrawn")
+    return db.scalar(on_it) or 0
+
+
 def shelf(db: Session, shelf_id: int) -> Shelf:
     """Raises UnknownShelf."""
     found = db.get(Shelf, shelf_id) if 0 < shelf_id <= LARGEST_ID else None

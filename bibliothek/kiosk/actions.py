@@ -14,14 +14,13 @@ import msgspec
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from bibliothek.catalogue.queries import bylines
 from bibliothek.catalogue.rules import one_line
 from bibliothek.codes import Scanned, read
 from bibliothek.copies.queries import MisreadCode, UnknownCopy
 from bibliothek.i18n import _
 from bibliothek.kiosk import queries, rules
 from bibliothek.kiosk.models import Device, GivenAnswer
-from bibliothek.kiosk.rules import Answer, Basket, Done, LastScan, MemberId, Moment, Row
+from bibliothek.kiosk.rules import Answer, Basket, Done, LastScan, MemberId, Moment
 from bibliothek.lending import actions as lending
 from bibliothek.lending.queries import LENDABLE, AtDesk, at_desk, at_desk_by_loan, last_return
 from bibliothek.lookup.scan import read_scan
@@ -228,7 +227,7 @@ def _lend_basket(db: Session, device: Device, member_id: int, moment: Moment, to
             continue
     if not lent:
         return None
-    rows, loans = _rows(db, [copy for copy in copies if copy.code in lent]), list(lent.values())
+    rows, loans = queries.copy_rows(db, [copy for copy in copies if copy.code in lent]), list(lent.values())
     _note_done(device, moment.now, lent=_fresh(loans), titles=rows)
     notes = tuple(dict.fromkeys(note for loan in loans for note in loan.notes))
     return Answer("lent", rows=rows, due_on=min(loan.loan.due_on for loan in loans), notes=notes)
@@ -325,7 +324,7 @@ def _into_basket(db: Session, device: Device, copy: AtDesk, moment: Moment) -> A
     codes = tuple(dict.fromkeys((*(before.codes if before else ()), copy.code)))[-rules.MOST_IN_BASKET :]
     basket = Basket(codes, moment.at + rules.BASKET_LASTS)
     device.basket = msgspec.json.encode(basket).decode()
-    return Answer("basket", code=copy.code, rows=_rows(db, queries.copies_in(db, basket)), shelf=copy.shelf)
+    return Answer("basket", code=copy.code, rows=queries.basket_rows(db, device, moment.at), shelf=copy.shelf)
 
 
 def _returned(
@@ -376,12 +375,9 @@ def _lent(db: Session, device: Device, copy: AtDesk, lent: lending.Lent, now: da
 
 
 def _about(db: Session, kind: str, copy: AtDesk, due_on: date | None = None) -> Answer:
-    return Answer(kind, code=copy.code, rows=_rows(db, [copy]), due_on=due_on, loan_id=copy.loan_id, shelf=copy.shelf)
-
-
-def _rows(db: Session, copies: Sequence[AtDesk]) -> tuple[Row, ...]:
-    by = bylines(db, [copy.title_id for copy in copies])
-    return tuple(Row(copy.title_id, copy.title, by.get(copy.title_id, "")) for copy in copies)
+    return Answer(
+        kind, code=copy.code, rows=queries.copy_rows(db, [copy]), due_on=due_on, loan_id=copy.loan_id, shelf=copy.shelf
+    )
 
 
 # ---- Buttons ----
@@ -604,7 +600,7 @@ def _return_asked(db: Session, device: Device, now: datetime, today: date) -> st
         return None
     back = lending.give_back(db, asked, now, today, asked.loan_id, rules.UNDO_LASTS)
     if back.loan_id is not None:
-        _note_done(device, now, returned=(back.loan_id,), titles=_rows(db, [asked]))
+        _note_done(device, now, returned=(back.loan_id,), titles=queries.copy_rows(db, [asked]))
     return asked.title
 
 

@@ -163,7 +163,12 @@ def _panel(visit: Visit, answer: Answer | None, reload: bool = False) -> Page:
     """
     device = queries.device(visit.db, _device(visit))
     here = queries.here(visit.db, device, visit.now)
-    basket_seconds = queries.seconds_of_basket(device, visit.now)
+    basket_seconds = 0 if here else queries.seconds_of_basket(device, visit.now)
+    is_said = answer is not None and answer.kind == "basket"
+    # Whatever else is said: what is in it stays in sight, because the next card borrows it.
+    basket = queries.basket_rows(visit.db, device, visit.now) if basket_seconds and not is_said else ()
+    if answer is None and basket:
+        answer, basket = Answer("basket", rows=basket), ()
     return visit.page(
         "kiosk/kiosk.html",
         fragment="kiosk/_result.html",
@@ -172,6 +177,7 @@ def _panel(visit: Visit, answer: Answer | None, reload: bool = False) -> Page:
         question=queries.question(visit.db, device, visit.now),
         undo_seconds=queries.seconds_to_undo(device, visit.now),
         basket_seconds=basket_seconds,
+        basket=basket,
         takes_guests=bool(basket_seconds) and are_welcome(visit.db),
         only_returns=device.only_returns,
         is_large=bool(visit.request.cookies.get(LARGE)),

@@ -11,7 +11,14 @@ from sqlalchemy.orm import Session
 
 from bibliothek.catalogue.queries import bylines, titles_by_isbn
 from bibliothek.copies.models import Copy
-from bibliothek.copies.queries import UnknownShelf, copies_on, count_copies_on, lock_copies, shelf_by
+from bibliothek.copies.queries import (
+    UnknownShelf,
+    count_copies_on,
+    count_titles_on,
+    lock_copies,
+    shelf_by,
+    titles_on,
+)
 from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _
 from bibliothek.kiosk.models import Device, GivenAnswer
@@ -160,6 +167,11 @@ def copies_in(db: Session, basket: Basket | None) -> list[AtDesk]:
     return sorted(copies_at_desk(db, codes), key=lambda copy: codes.index(copy.code)) if codes else []
 
 
+def basket_rows(db: Session, device: Device, at: datetime) -> tuple[Row, ...]:
+    """The books in the basket of a tablet at that moment, in the order in which they were scanned."""
+    return copy_rows(db, copies_in(db, basket(device, at)))
+
+
 def done(device: Device, now: datetime) -> Done | None:
     """What was done last, while it can be undone."""
     found = msgspec.json.decode(device.done, type=Done) if device.done else None
@@ -233,14 +245,26 @@ def isbn_answer(db: Session, isbn: str) -> Answer:
 
 
 def shelf_answer(db: Session, code: str) -> Answer:
-    """The first books of a shelf, and how many it has."""
+    """The first titles of a shelf, and how many titles and copies it has."""
     try:
         shelf = shelf_by(db, code)
     except UnknownShelf:
         return Answer("unknown", what="shelf", code=code)
-    titles = [copy.title for copy in copies_on(db, shelf.id, limit=MOST_ROWS)]
-    rows = _rows(db, [(title.id, title.title, title.year) for title in titles])
-    return Answer("shelf", rows=rows, count=count_copies_on(db, shelf.id), shelf=shelf.name)
+    on_it = titles_on(db, shelf.id, MOST_ROWS)
+    rows = _rows(db, [(title.id, title.title, title.year) for title in on_it])
+    return Answer(
+        "shelf",
+        code=shelf.code,
+        rows=tuple(msgspec.structs.replace(row, copies=title.copies) for row, title in zip(rows, on_it, strict=True)),
+        count=count_titles_on(db, shelf.id),
+        copies=count_copies_on(db, shelf.id),
+        shelf=shelf.name,
+    )
+
+
+def copy_rows(db: Session, copies: Sequence[AtDesk]) -> tuple[Row, ...]:
+    by = bylines(db, [copy.title_id for copy in copies])
+    return tuple(Row(copy.title_id, copy.title, by.get(copy.title_id, "")) for copy in copies)
 
 
 def _rows(db: Session, titles: Sequence[tuple[int, str, int | None]]) -> tuple[Row, ...]:

@@ -56,13 +56,16 @@ class Row(msgspec.Struct, frozen=True):
     year: int | None = None
     available: int = 0
     total: int = 0
+    # On the shelf that was scanned.
+    copies: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """What came of a scan; words and colours come later, in pages.py. It never names a member.
 
     `kind` is the mark of the contract (`data-kind`); `what` says which thing is unknown or misread ("card", "copy", "shelf",
-    "text"). `settled` is the title of a book about which the tablet still asked, and which this scan made returned.
+    "text"). `rows` are the first of `count` titles; a shelf has so many `copies` of them. `settled` is the title of a book
+    about which the tablet still asked, and which this scan made returned.
     """
 
     kind: str
@@ -70,6 +73,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str = ""
     rows: tuple[Row, ...] = ()
     count: int = 0
+    copies: int = 0
     due_on: date | None = None
     loan_id: int | None = None
     shelf: str | None = None

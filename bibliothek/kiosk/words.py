@@ -157,7 +157,7 @@ def _text(answer: Answer) -> str | None:
         case "title":
             return _title(answer)
         case "shelf":
-            books = ngettext("{n} Buch", "{n} Bücher", answer.count)
+            books = ngettext("{n} Buch", "{n} Bücher", answer.copies)
             return _("{shelf}: {books}", shelf=answer.shelf, books=books)
         case "withdrawn":
             return _("Dieses Exemplar gehört nicht mehr zum Bestand. Leg es der Betreuung hin.")

@@ -11,14 +11,17 @@ from sqlalchemy.orm import Session, aliased
 from bibliothek.catalogue.models import Title, TitleMaterial
 from bibliothek.copies.models import Copy, Shelf
 from bibliothek.lending import rules
-from bibliothek.lending.models import Borrower, Hold, Loan, Notice, Renewal
+from bibliothek.lending.models import Borrower, Flag, Hold, Loan, Notice, Renewal
 from bibliothek.lending.terms import terms
 from bibliothek.lending.wording import notice_sentence, why_not_renew
 from bibliothek.members.models import GroupMember
 
 
 class OwnLoan(msgspec.Struct, frozen=True):
-    """A book at home. `renewed_until` is the date that renewing it would give, or None, and then `why` says why not."""
+    """A book at home. `renewed_until` is the date that renewing it would give, or None, and then `why` says why not.
+
+    `is_reported`: its reader has said that they do not find it, and the librarians have not settled that yet.
+    """
 
     id: int
     code: str
@@ -27,6 +30,7 @@ class OwnLoan(msgspec.Struct, frozen=True):
     due_on: date
     renewed_until: date | None
     why: str | None
+    is_reported: bool
 
 
 class OwnHold(msgspec.Struct, frozen=True):
@@ -47,6 +51,9 @@ def own_loans(db: Session, member_id: int, today: date) -> list[OwnLoan]:
     waiting = exists().where(
         Hold.title_id == Title.id, Hold.ended_at.is_(None), Hold.copy_id.is_(None), Hold.member_id != member_id
     )
+    reported = exists().where(
+        Flag.copy_id == Copy.id, Flag.kind == "lost", Flag.settled_at.is_(None), Flag.raised_at >= Loan.lent_at
+    )
     query = (
         select(
             Loan.id,
@@ -57,6 +64,7 @@ def own_loans(db: Session, member_id: int, today: date) -> list[OwnLoan]:
             TitleMaterial.material_id,
             times.scalar_subquery().label("times"),
             waiting.label("is_waited_for"),
+            reported.label("is_reported"),
         )
         .join_from(Borrower, Loan, Loan.id == Borrower.loan_id)
         .join(Copy, Copy.id == Loan.copy_id)
@@ -73,8 +81,10 @@ def own_loans(db: Session, member_id: int, today: date) -> list[OwnLoan]:
         until = all_terms.renewed_until(today, row.due_on, policy)
         why = rules.why_not_renew(policy, row.times, row.is_waited_for, row.due_on, until)
         said = why_not_renew(why, row.due_on, policy.renewals) if why else None
-        loan = OwnLoan(row.id, row.code, row.title_id, row.title, row.due_on, None if why else until, said)
-        found.append(loan)
+        renewed_until = None if why else until
+        found.append(
+            OwnLoan(row.id, row.code, row.title_id, row.title, row.due_on, renewed_until, said, row.is_reported)
+        )
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlencode
 
 import msgspec
@@ -102,22 +102,22 @@ def take_back_scanned(visit: Visit) -> Redirect:
         copy = queries.at_desk(visit.db, form.zurueck)
     except (NotFound, Invalid) as problem:
         raise BadForm({"zurueck": problem.sentence}) from problem
-    return _taken_back(visit, copy, weiter="zuruecknehmen")
+    return _taken_back(visit, copy, PATH + "?weiter=zuruecknehmen")
 
 
 @action(PATH + "/{loan_id:int}/zuruecknehmen", Audience.LIBRARIANS)
 def take_back(visit: Visit, loan_id: FromPath[int]) -> Redirect:
     """Take back the copy of one loan."""
+    to = local_path(visit.field("zurueck")) or PATH
     copy = queries.at_desk_by_loan(visit.db, loan_id) if 0 < loan_id <= LARGEST_ID else None
     if copy is None:
-        return visit.redirect(PATH, actions.NoSuchLoan().sentence, "look")
-    return _taken_back(visit, copy)
+        return visit.redirect(to, actions.NoSuchLoan().sentence, "look")
+    return _taken_back(visit, copy, to)
 
 
-def _taken_back(visit: Visit, copy: queries.AtDesk, weiter: Literal["", "zuruecknehmen"] = "") -> Redirect:
+def _taken_back(visit: Visit, copy: queries.AtDesk, to: str) -> Redirect:
     # A loan that began since the copy was scanned goes on.
     back = actions.give_back(visit.db, copy, visit.now, visit.today, copy.loan_id or actions.NOTHING)
-    to = PATH + (f"?weiter={weiter}" if weiter else "")
     title = short_title(copy.title)
     if back.already:
         return visit.redirect(to, _("„{title}“ war nicht ausgeliehen.", title=title), "look")

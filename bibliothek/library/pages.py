@@ -150,6 +150,7 @@ def _counts(visit: Visit) -> dict[str, int]:
         "overdue": lending.count_open_loans(db, overdue_on=visit.today),
         "unlabelled": copies.count_unlabelled(db),
         "members": member_queries.count_members(db),
+        "guests": member_queries.count_guests(db),
         "flags": flags.count_open(db),
     }
 

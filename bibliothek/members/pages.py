@@ -96,9 +96,9 @@ def sign_out_everywhere(visit: Visit) -> Answer:
 
 @page(LIST, Audience.LIBRARIANS)
 def member_list(visit: Visit, q: FromQuery[str] = "", seite: FromQuery[str] = "1") -> Answer:
-    """Members by name, searched as one types."""
-    total = queries.count_members(visit.db, q)
-    pages = max(1, -(-total // PER_PAGE))
+    """Members and guests by name, searched as one types."""
+    total, guests = queries.count_members(visit.db, q), queries.count_guests(visit.db, q)
+    pages = max(1, -(-(total + guests) // PER_PAGE))
     number = min(page_number(seite), pages)
     found = queries.members(visit.db, q, (number - 1) * PER_PAGE, PER_PAGE)
     return visit.page(
@@ -108,6 +108,7 @@ def member_list(visit: Visit, q: FromQuery[str] = "", seite: FromQuery[str] = "1
         cards=queries.with_card(visit.db, [member.id for member in found]),
         q=q,
         total=total,
+        guests=guests,
         number=number,
         pages=pages,
         base=f"{LIST}?{urlencode({'q': q})}&seite=" if q else f"{LIST}?seite=",

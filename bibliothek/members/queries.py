@@ -155,14 +155,20 @@ def member_ref(db: Session, card: str) -> MemberRef:
 
 
 def members(db: Session, q: str = "", offset: int = 0, limit: int = 50) -> Sequence[Member]:
-    """Members by name, those whose name or address contains `q`."""
+    """Members and guests by name, those whose name or address contains `q`."""
     return db.scalars(
         _matching(select(Member), q).order_by(Member.sort_name, Member.id).offset(offset).limit(limit)
     ).all()
 
 
 def count_members(db: Session, q: str = "") -> int:
-    return db.scalar(_matching(select(func.count(Member.id)), q)) or 0
+    """How many of those are members: guests are not."""
+    return db.scalar(_matching(select(func.count(Member.id)).where(Member.guest_contact.is_(None)), q)) or 0
+
+
+def count_guests(db: Session, q: str = "") -> int:
+    """How many of those are guests: they have no account, and go with their last book."""
+    return db.scalar(_matching(select(func.count(Member.id)).where(Member.guest_contact.is_not(None)), q)) or 0
 
 
 def _matching(query: Select[Any], q: str) -> Select[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from bibliothek.letters import seen
 from bibliothek.problems import Invalid, Problem
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+# Day, month and year, as in 31.1.2026 and 31. 01. 2026.
+GERMAN_DATE = re.compile(r"([0-9]{1,2})\. ?([0-9]{1,2})\. ?([0-9]{4})")
 
 
 class BadForm(Invalid):
@@ -75,8 +79,8 @@ def fields_from(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def read_form(struct: type[S], fields: dict[str, list[str]]) -> S:
-    """The fields as `struct`: text that is empty, or only looks so, is None where None is allowed. Raises BadForm with all
-    errors at once.
+    """The fields as `struct`: text that is empty, or only looks so, is None where None is allowed; a date is read in German,
+    too. Raises BadForm with all errors at once.
 
     Limits are `msgspec.Meta` annotations; `Meta(extra={"error": …})` gives a field a sentence of its own.
     """
@@ -97,12 +101,19 @@ def read_form(struct: type[S], fields: dict[str, list[str]]) -> S:
                 values[field.name] = None
             continue
         try:
-            values[field.name] = msgspec.convert(text, annotation, strict=False)
+            given_as = _iso_date(text) if date in _types(annotation) else text
+            values[field.name] = msgspec.convert(given_as, annotation, strict=False)
         except msgspec.ValidationError as error:
             errors[field.encode_name] = _sentence(annotation, str(error))
     if errors:
         raise BadForm(errors)
     return struct(**values)
+
+
+def _iso_date(text: str) -> str:
+    """A date as people write it in German as ISO 8601, which date fields of browsers send; anything else as it is."""
+    found = GERMAN_DATE.fullmatch(text)
+    return f"{found[3]}-{found[2]:>02}-{found[1]:>02}" if found else text
 
 
 def _is_list(annotation: Any) -> bool:
@@ -142,7 +153,7 @@ def _sentence(annotation: Any, reason: str) -> str:
     if int in kinds:
         return _whole_number(metas)
     if date in kinds:
-        return _("Bitte gib ein Datum an, zum Beispiel 2026-12-24.")
+        return _("Bitte gib ein Datum an, zum Beispiel 24.12.2026.")
     if str in kinds and "length <=" in reason:
         longest = next((meta.max_length for meta in metas if meta.max_length), 0)
         return _("Das ist zu lang: höchstens {n} Zeichen.", n=longest)

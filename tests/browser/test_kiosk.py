@@ -15,10 +15,12 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 from sqlalchemy import select
 
+from bibliothek.codes import command_code
 from bibliothek.copies.models import Copy
 from bibliothek.kiosk import actions as kiosk
 from bibliothek.kiosk import queries as kiosk_queries
 from bibliothek.lending.models import Borrower, Loan
+from bibliothek.members.queries import member_by_card
 from tests import make
 from tests.browser.conftest import PageAt, Server
 
@@ -106,6 +108,46 @@ def with_clock(tablet: Tablet) -> None:
 
 def test_the_idle_screen_fits_the_tablet_at_the_wall(tablet: Tablet) -> None:
     assert tablet.page.evaluate("document.documentElement.scrollHeight") == 800
+
+
+def test_large_letters_are_a_third_larger_and_what_is_said_stays_in_sight(tablet: Tablet) -> None:
+    with tablet.server.library.database.writing() as db:
+        of = make.title(
+            db, "Ein Titel, der auf mehr als eine Zeile kommt", ("Beauvoir, Simone de", "Sartre, Jean-Paul")
+        )
+        copies = [make.copy(db, of) for _n in range(6)]
+        for copy, member in zip(copies[:4], [member_by_card(db, tablet.card)] * 2 + [make.member(db)] * 2, strict=True):
+            make.loan(db, copy, member)
+        own, others, here = (tuple(copy.code for copy in copies[n : n + 2]) for n in (0, 2, 4))
+    answers = {"card": (tablet.card, tablet.card), "own": own, "lent": here, "other": others}
+    usual = {kind: sizes(tablet, codes[0], kind) for kind, codes in answers.items()}
+    tablet.scan(command_code("large"))
+    expect(tablet.page.locator("body.kiosk--large")).to_be_visible()
+    for kind, codes in answers.items():
+        large = sizes(tablet, codes[1], kind)
+        # Beside a sentence there is room for the date as large as it was: more than three times as large as the sentence.
+        parts = usual[kind].keys() - ({"time"} if "text" in large else set())
+        assert all(large[part] >= 1.28 * usual[kind][part] for part in parts), (kind, usual[kind], large)
+
+
+SIZES = """() => {
+  const bar = document.getElementById("scan-form").getBoundingClientRect();
+  const parts = [...document.querySelectorAll(".result__said > *, .result__book p")];
+  const inSight = parts.every((part) => part.getBoundingClientRect().bottom <= bar.top);
+  const read = { greeting: ".greeting", word: ".result__word", text: ".result__text", time: ".result__due time" };
+  const found = Object.entries(read).map(([name, part]) => [name, document.querySelector(part)]).filter(([, part]) => part);
+  const sizes = found.map(([name, part]) => [name, parseFloat(getComputedStyle(part).fontSize)]);
+  return [inSight && document.documentElement.scrollWidth <= innerWidth, Object.fromEntries(sizes)];
+}"""
+
+
+def sizes(tablet: Tablet, code: str, kind: str) -> dict[str, float]:
+    """How large the letters of the answer to a scan are, in pixels, by its parts, all of which are in sight."""
+    tablet.scan(code)
+    tablet.expect(kind)
+    is_in_sight, found = tablet.page.evaluate(SIZES)
+    assert is_in_sight, kind
+    return dict(found)
 
 
 def test_two_scans_borrow_and_one_returns_without_a_tap(tablet: Tablet) -> None:

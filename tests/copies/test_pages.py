@@ -279,11 +279,17 @@ def test_an_overdue_book_says_so_and_never_that_it_is_lent_until_a_day_that_is_o
     both.clock.pass_time(days=40)
     with both.client() as client:
         client.sign_in(place.reader)
-        assert "badge--late" in client.get(f"/c/{place.copy}").text
+        mine = client.get(f"/c/{place.copy}").text
+        assert "badge--late" in mine
+        assert "bei dir, seit 21. Dezember 2026 zurückerwartet" in mine
         client.sign_in(place.other)
-        html = client.get(f"/c/{place.copy}").text
-        assert "seit 21. Dezember 2026 zurückerwartet" in html
-        assert "ausgeliehen bis" not in html
+        for code in (place.copy, place.shelf):
+            html = client.get(f"/c/{code}").text
+            assert "seit 21. Dezember 2026 zurückerwartet" in html
+            assert "ausgeliehen bis" not in html
+        client.sign_in(place.librarian)
+        care = client.get(f"/c/{place.copy}/bearbeiten").text
+        assert care.count("seit 21. Dezember 2026 zurückerwartet") == care.count("seit dem 21. Dezember 2026") == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from bibliothek.codes import COMMANDS, command_code, read
+from bibliothek.codes import COMMANDS, Kind, command_code, new_code, read
 from bibliothek.copies.models import Copy
 from bibliothek.kiosk import actions
 from bibliothek.kiosk.models import Device
@@ -37,6 +37,35 @@ def test_books_first_and_then_the_card(tablet: Tablet) -> None:
     assert (lent.result, lent.kind) == ("ok", "lent")
     assert all(f"Buch Nummer {n}" in lent.text for n in (0, 1))
     assert sorted(tablet.open_loans()) == sorted([(tablet.copies[0], 2), (tablet.copies[1], 2)])
+
+
+@pytest.mark.parametrize(("scanned", "kind"), [("B00000X", "misread"), ("", "unknown"), ("9783551551672", "title")])
+def test_whatever_is_scanned_next_the_basket_stays_in_sight(tablet: Tablet, scanned: str, kind: str) -> None:
+    tablet.scan(tablet.copies[0])
+    tablet.scan(tablet.copies[1])
+    said = tablet.scan(scanned or new_code(Kind.COPY))
+    assert said.kind == kind
+    assert all(f"Buch Nummer {n}" in said.text for n in (0, 1))
+    assert said.html.count("data-basket") == said.text.count("Doch nicht") == 1
+    lent = tablet.scan(tablet.cards[0])
+    assert (lent.kind, "data-basket" in lent.html) == ("lent", False)
+
+
+def test_a_page_loaded_anew_still_shows_the_basket(tablet: Tablet) -> None:
+    tablet.scan(tablet.copies[0])
+    assert tablet.look().kind == "basket"
+    assert "Buch Nummer 0" in tablet.look().text
+    tablet.wait(20)
+    assert "data-basket" not in tablet.look().html
+
+
+def test_of_a_large_basket_the_last_books_are_named(tablet: Tablet) -> None:
+    for copy in tablet.copies:
+        tablet.scan(copy)
+    said = tablet.scan("B00000X").text
+    assert "Diese 5 Bücher warten" in said
+    assert [f"Buch Nummer {n}" in said for n in range(4)] == [False, False, True, True]
+    assert "und 2 weitere" in said
 
 
 def test_a_basket_waits_twenty_seconds(tablet: Tablet) -> None:

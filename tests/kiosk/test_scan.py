@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -341,6 +344,28 @@ def test_a_shelf_shows_its_books(tablet: Tablet) -> None:
     assert (answer.result, answer.kind) == ("look", "shelf")
     assert "Romane: 4 Bücher" in answer.text
     assert "Buch Nummer 3" in answer.text
+
+
+def test_a_shelf_shows_a_title_once_and_leads_to_all_of_them(tablet: Tablet) -> None:
+    with tablet.library.database.writing() as db:
+        shelf = db.scalars(select(Shelf)).one()
+        often = make.title(db, "Atlas")
+        for _n in range(3):
+            make.copy(db, often, shelf)
+        make.copy(db, make.title(db, "Ein Band mehr"), shelf)
+        make.copy(db, make.title(db, "Zuletzt"), shelf)
+        make.copy(db, often)
+        code = shelf.code
+    answer = tablet.scan(code)
+    assert "Romane: 9 Bücher" in answer.text
+    assert answer.text.count("Atlas") == 1
+    assert "3 Exemplare" in answer.text
+    assert ("Buch Nummer 3" in answer.text, "Zuletzt" in answer.text) == (True, False)
+    assert "Alle 7 Titel ansehen" in answer.text
+    found = re.search('href="(/katalog[^"]+)"', answer.html)
+    assert found
+    listed = tablet.client.get(unescape(found[1])).text
+    assert ("Atlas" in listed, "Zuletzt" in listed, "Buch mit ISBN" in listed) == (True, True, False)
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -25,6 +25,7 @@ from tests.counting import statements
 from tests.make import TODAY
 
 HOLDS = "/verwaltung/vormerkungen"
+REPORTED = "Du hast gemeldet, dass du es nicht findest"
 
 
 @dataclass
@@ -395,6 +396,34 @@ def test_the_date_that_a_loan_would_have_follows_the_rules_for_its_material(desk
     page = f"/c/{desk.copy.code}"
     assert "Du behältst es bis zum 30. November 2026" in text_of(desk.client.get(page).text)
     assert "bis zum 30. November 2026" in text_of(desk.client.submit(f"{page}/ausleihen").text)
+
+
+def test_what_was_reported_as_not_to_be_found_is_not_offered_for_reporting_again(desk: Desk) -> None:
+    loan_id = desk.lend(desk.member)
+    with desk.library.database.writing() as db:
+        make.loan(db, make.copy(db, title="Ein anderes"), desk.member)
+    assert (REPORTED in desk.client.get("/konto").text, offers(desk)) == (False, 2)
+    assert REPORTED in desk.client.submit("/konto/verloren", loan=loan_id).text
+    assert offers(desk) == 1
+    with desk.library.database.writing() as db:
+        flags.settle(db, db.scalars(select(Flag.id)).one(), desk.other.id, desk.library.clock())
+    assert (REPORTED in desk.client.get("/konto").text, offers(desk)) == (False, 2)
+
+
+def test_the_next_reader_is_not_told_that_a_book_was_not_to_be_found(desk: Desk) -> None:
+    desk.client.submit("/konto/verloren", loan=desk.lend(desk.member))
+    desk.library.clock.pass_time(days=1)
+    now = desk.library.clock()
+    with desk.library.database.writing() as db:
+        actions.give_back(db, desk.copy, now, TODAY)
+        make.loan(db, desk.copy, desk.other, now=now)
+    desk.client.sign_in(desk.other)
+    assert (REPORTED in desk.client.get("/konto").text, offers(desk)) == (False, 1)
+
+
+def offers(desk: Desk) -> int:
+    """How many of my books I could report as not to be found."""
+    return int(desk.client.get("/konto").text.count('action="/konto/verloren"'))
 
 
 def test_a_book_that_was_not_to_be_found_and_came_back_is_settled(desk: Desk) -> None:

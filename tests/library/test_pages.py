@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from bibliothek.problems import Invalid
 from tests import make
 from tests.client import text_of
 from tests.conftest import Library
-from tests.make import NOW
+from tests.make import NOW, TODAY
 
 SETTINGS = "/verwaltung/einstellungen"
 GOOD = {"name": "Bücherei", "label_sheet": "L7159"}
@@ -73,6 +74,22 @@ def test_the_overview_counts(both: Library, people: dict[str, Member]) -> None:
         assert tile in text
     assert "Momo" in text
     assert people["member"].name in text
+
+
+def test_the_overview_says_how_many_more_are_late(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        for _n in range(10):
+            make.loan(db)
+    both.clock.pass_time(days=40)
+    with both.client() as client:
+        client.sign_in(people["librarian"])
+        assert "nur=ueberfaellig" not in client.get("/verwaltung").text
+        with both.database.writing() as db:
+            make.loan(db, today=TODAY + timedelta(days=1))
+        page = client.get("/verwaltung").text
+        assert "Hier stehen die 10, die am längsten überfällig sind." in page
+        assert "Alle 11 überfälligen Ausleihen ansehen" in page
+        assert "11 Ausleihen" in text_of(client.get("/verwaltung/ausleihen?nur=ueberfaellig").text)
 
 
 def test_the_overview_says_that_something_is_to_be_settled_only_while_it_is(

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from bibliothek.labels.pdf import CardText
 from bibliothek.members import pages, queries
@@ -20,6 +21,20 @@ from tests.counting import count
 from tests.members.mails import once_of
 
 LIST = "/verwaltung/mitglieder"
+
+
+def a_guest(db: Session) -> Member:
+    guest = make.member(db, "Gesa", email=None)
+    guest.guest_contact = "0351 123456"
+    db.flush()
+    return guest
+
+
+def hidden_fields(html: str, action: str) -> dict[str, str]:
+    """What the form with this action sends by itself."""
+    form = re.search(rf'<form[^>]*action="{action}">(.*?)</form>', html, re.S)
+    assert form
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[1]))
 
 
 def by_role(library: Library) -> dict[str, Member]:
@@ -182,6 +197,32 @@ def test_the_last_admin_is_told_why_not(both: Library, people: dict[str, Member]
             assert "Ohne Admin geht es nicht" in answer.text
 
 
+def test_a_members_book_is_taken_back_on_their_page(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        loans = [make.loan(db, make.copy(db, title=name), people["member"]) for name in ("Momo", "Die Welle")]
+    mine = f"{LIST}/{people['member'].id}"
+    take_back = f"/verwaltung/ausleihen/{loans[0].id}/zuruecknehmen"
+    with both.client() as client:
+        page = client.sign_in(people["librarian"]).get(mine).text
+        answer = client.submit(take_back, **hidden_fields(page, take_back))
+        assert answer.url.path == mine
+        assert "„Momo“ ist zurück." in text_of(answer.text)
+        assert (take_back in answer.text, "Die Welle" in answer.text) == (False, True)
+
+
+def test_the_last_book_of_a_guest_leads_to_no_page_that_is_gone(library: Library) -> None:
+    people = by_role(library)
+    with library.database.writing() as db:
+        guest = a_guest(db)
+        loan = make.loan(db, to=guest)
+    with library.client() as client:
+        page = client.sign_in(people["librarian"]).get(f"{LIST}/{guest.id}").text
+        take_back = f"/verwaltung/ausleihen/{loan.id}/zuruecknehmen"
+        answer = client.submit(take_back, **hidden_fields(page, take_back))
+        assert (answer.status_code, "ist zurück." in answer.text) == (200, True)
+        assert client.get(f"{LIST}/{guest.id}").status_code == 404
+
+
 def test_a_member_with_a_book_at_home_is_not_deleted(both: Library, people: dict[str, Member]) -> None:
     member = people["member"]
     with both.database.writing() as db:
@@ -341,6 +382,22 @@ def test_the_list_is_searched_and_paged(both: Library, people: dict[str, Member]
         part = client.get(f"{LIST}?q=zett", headers={"hx-request": "true"})
         assert "<html" not in part.text
         assert "Niemanden gefunden" in client.get(f"{LIST}?q=gibtesnicht").text
+
+
+def test_guests_are_told_apart_and_counted_by_themselves(both: Library, people: dict[str, Member]) -> None:
+    with both.database.writing() as db:
+        number = a_guest(db).id
+    with both.client() as client:
+        page = client.sign_in(people["librarian"]).get(LIST).text
+        assert "3 Mitglieder · 1 Gast" in text_of(page)
+        row = page[page.index(f'{LIST}/{number}"') :].partition("</tr>")[0]
+        assert "Gast" in row
+        assert not any(word in row for word in ("Mitglied<", 'type="checkbox"'))
+        overview = text_of(client.get("/verwaltung").text)
+        assert ("3 Mitglieder" in overview, "1 Gast" in overview) == (True, True)
+        with both.database.writing() as db:
+            db.execute(delete(Member).where(Member.id == number))
+        assert "Gast" not in text_of(client.get(LIST).text) + text_of(client.get("/verwaltung").text)
 
 
 def test_ten_and_twenty_members_take_the_same_number_of_queries(both: Library, people: dict[str, Member]) -> None:

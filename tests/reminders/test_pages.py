@@ -51,7 +51,7 @@ def test_the_desk_says_who_is_late_and_with_what(mailing: Library, desk: Client)
         late(db, member, days=12, title="Emma")
         late(db, days=0, title="Rechtzeitig")
     said = text_of(desk.get(DESK).text)
-    assert "1 Mitglied hat etwas Überfälliges: zusammen 2 Bücher." in said
+    assert "1 Person hat etwas Überfälliges: zusammen 2 Bücher." in said
     assert "Alle erinnern (1)" in said
     assert "Mitglied Jürgen" in said
     assert "Emma seit 12 Tagen 11.11.2026 noch nicht erinnert" in said
@@ -250,7 +250,7 @@ def test_the_desk_shows_a_hundred_members_a_page_and_counts_all(
         late_member(mailing, 2, name=name)
     first, second = text_of(desk.get(DESK).text), text_of(desk.get(DESK + "?seite=2").text)
     for said in (first, second):
-        assert "3 Mitglieder haben etwas Überfälliges: zusammen 6 Bücher." in said
+        assert "3 Personen haben etwas Überfälliges: zusammen 6 Bücher." in said
         assert "Alle erinnern (3)" in said
     assert [name in first for name in ("Mitglied A", "Mitglied B", "Mitglied C")] == [True, True, False]
     assert [name in second for name in ("Mitglied A", "Mitglied B", "Mitglied C")] == [False, False, True]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import date
 from typing import Annotated
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -23,6 +25,26 @@ class Lend(msgspec.Struct):
 def test_a_form_becomes_a_struct() -> None:
     form = read_form(Lend, parse_form(b"copy=+B123+&days=28&note=&several=a&several=b"))
     assert form == Lend(copy="B123", days=28, note=None, several=["a", "b"])
+
+
+class Closed(msgspec.Struct):
+    first: date
+    last: date | None = None
+
+
+@pytest.mark.parametrize("text", ["2026-01-31", "31.1.2026", "31.01.2026", " 31. 1. 2026 "])
+def test_a_date_is_read_as_browsers_send_it_and_as_people_write_it(text: str) -> None:
+    body = urlencode({"first": text, "last": text}).encode()
+    assert read_form(Closed, parse_form(body)) == Closed(date(2026, 1, 31), date(2026, 1, 31))
+
+
+@pytest.mark.parametrize(
+    "text", ["31.2.2026", "31.1.26", "1.31.2026", "31.1.2026.", "0.1.2026", "1.1.0000", "31/1/2026"]
+)
+def test_what_is_no_date_is_said_with_one_as_people_write_it(text: str) -> None:
+    with pytest.raises(BadForm) as caught:
+        read_form(Closed, parse_form(urlencode({"first": text}).encode()))
+    assert caught.value.errors == {"first": "Bitte gib ein Datum an, zum Beispiel 24.12.2026."}
 
 
 def test_all_errors_of_a_form_are_said_at_once() -> None:
