@@ -17,16 +17,17 @@ from bibliothek.catalogue.entries import Question, Term
 class Dialect(msgspec.Struct, frozen=True):
     """Statements and signs of one database. `table` knows one column of the index: the title's number.
 
-    `match` is true of a row that answers :question, `numbers` selects those in :numbers (JSON), `terms` are those of a row, joined
-    by spaces. Beginnings of up to `ready` letters stand ready in the index; longer ones are gathered first. `is_in_order` says
-    that titles come out of the index by number.
+    `match` is true of a row that answers :question, which is bound or, where it `is_written`, part of the statement. `numbers`
+    selects those in :numbers (JSON), `terms` are those of a row, joined by spaces. Beginnings of up to `ready` letters stand
+    ready in the index; longer ones are gathered first. `is_in_order` says that titles come out of the index by number.
     """
 
     table: Table
     insert: TextClause
     delete: TextClause
     stored: TextClause
-    match: TextClause
+    match: str
+    is_written: bool
     numbers: str
     terms: str
     ready: int
@@ -40,6 +41,13 @@ class Dialect(msgspec.Struct, frozen=True):
         """The parameters of `insert`, named and written as `stored` reads them; `terms` in order of bytes."""
         quote = "'" if self.quote == "'" else ""
         return {"id": title_id, "words": " ".join(f"{quote}{term}{quote}" for term in terms)}
+
+    def answers(self, question: Question | None = None) -> TextClause:
+        """SQL: the row answers this question, or the one that is given with the statement as "question"."""
+        bound = bindparam("question", type_=String, literal_execute=self.is_written)
+        if question is not None:
+            bound = bindparam("question", self.write(question), String, unique=True, literal_execute=self.is_written)
+        return text(self.match).bindparams(bound)
 
     def write(self, question: Question) -> str:
         """The question as the database reads it."""
@@ -56,7 +64,8 @@ DIALECTS = {
         insert=text("INSERT INTO title_search (rowid, words) VALUES (:id, :words)"),
         delete=text("DELETE FROM title_search WHERE rowid = :id"),
         stored=text("SELECT rowid AS id, words FROM title_search WHERE rowid BETWEEN :first AND :last"),
-        match=text("title_search MATCH :question"),
+        match="title_search MATCH :question",
+        is_written=False,
         numbers="SELECT value FROM json_each(:numbers)",
         terms="words",
         ready=7,
@@ -74,11 +83,9 @@ DIALECTS = {
         stored=text(
             "SELECT title_id AS id, CAST(words AS text) AS words FROM title_search WHERE title_id BETWEEN :first AND :last"
         ),
-        # Written into the statement: a plan that is kept for all questions takes rare words for common ones, and looks through
-        # a million titles for them.
-        match=text("title_search.words @@ CAST(:question AS tsquery)").bindparams(
-            bindparam("question", type_=String, literal_execute=True)
-        ),
+        match="title_search.words @@ CAST(:question AS tsquery)",
+        # A plan that is kept for all questions takes rare words for common ones, and looks through a million titles for them.
+        is_written=True,
         numbers="SELECT CAST(value AS integer) FROM json_array_elements_text(CAST(:numbers AS json))",
         terms="array_to_string(tsvector_to_array(words), ' ')",
         ready=0,

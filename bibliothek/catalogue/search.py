@@ -210,7 +210,7 @@ def _matching(name: str, only: ColumnElement[bool] | None, newest_first: bool) -
 def _answering(name: str, only: ColumnElement[bool] | None) -> AnySelect:
     dialect = DIALECTS[name]
     number = _number(dialect)
-    answering = select(number).where(dialect.match)
+    answering = select(number).where(dialect.answers())
     if only is None:
         return answering
     parts = cast("Iterable[Any]", iterate(only))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek import codes
 from bibliothek.catalogue.dialects import Dialect
-from bibliothek.catalogue.entries import TITLE
+from bibliothek.catalogue.entries import TITLE, Term
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.search import dialect_of, up_to
 from bibliothek.catalogue.words import spellings
@@ -66,25 +66,21 @@ def _wanted(db: Session, words: Sequence[str]) -> list[Wanted]:
     """Each word that stands in somebody's name, and all the others together: these must be in the title."""
     dialect = dialect_of(db.connection())
     named = [word for word in words if db.scalar(_called(word).limit(1)) is not None]
-    wanted = [Wanted(_titles(dialect, f"word_{n}", word), _called(word)) for n, word in enumerate(named)]
+    wanted = [Wanted(_titles(dialect, word), _called(word)) for word in named]
     titled = " ".join(word for word in words if word not in named)
-    return [*wanted, Wanted(_titles(dialect, "words", titled), NOBODY)] if titled else wanted
+    return [*wanted, Wanted(_titles(dialect, titled), NOBODY)] if titled else wanted
 
 
 def _called(word: str) -> Select[int]:
     return select(Member.id).where(Member.sort_name.contains(folded(word), autoescape=True))
 
 
-def _titles(dialect: Dialect, name: str, words: str) -> Select[Any]:
-    """SQL: the titles with all of these words, which are bound under `name`."""
-    terms = [
-        dialect.either.join(f"{dialect.quote}{TITLE}{word}{dialect.quote}{dialect.unfinished}" for word in each)
-        for each in spellings(words)
-    ]
-    if not terms:
+def _titles(dialect: Dialect, words: str) -> Select[Any]:
+    """SQL: the titles with all of these words, or with words that begin so."""
+    question = tuple(tuple(Term(TITLE + spelling, True) for spelling in word) for word in spellings(words))
+    if not question:
         return select(Title.id).where(false())
-    question = dialect.both.join(f"({each})" for each in terms)
-    return select(dialect.table.c[0]).where(dialect.matches(name).bindparams(**{name: question}))
+    return select(dialect.table.c[0]).where(dialect.answers(question))
 
 
 def _loans_of(wanted: Wanted) -> CompoundSelect[int]:
