@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, selectinload
 
 from bibliothek.catalogue import search as index
-from bibliothek.catalogue.entries import Question, questions, wanted
+from bibliothek.catalogue.entries import questions, wanted
 from bibliothek.catalogue.fields import OWN_COLUMNS, Part, Person, TitleAnswer
 from bibliothek.catalogue.fields import fields_of as fields_of  # noqa: PLC0414 (others ask here)
 from bibliothek.catalogue.fields import subjects_of as subjects_of  # noqa: PLC0414
@@ -109,8 +109,8 @@ def search(
     if (q and words is None) or (language and not is_language(language)):
         return Found([], 0, False)
     if words:
-        asked = questions(words, language)
-        return _found(db, asked, only, given, also, sort, offset, limit, most)
+        asked = index.Asked(questions(words, language), only, given)
+        return _found(db, asked, also, sort, offset, limit, most)
     connection = db.connection()
     if language:
         given["language"] = language
@@ -122,26 +122,25 @@ def search(
 
 def _found(
     db: Session,
-    asked: tuple[Question, ...],
-    only: ColumnElement[bool] | None,
-    values: Mapping[str, Any],
+    asked: index.Asked,
     also: tuple[ColumnElement[Any], ...],
     sort: Sort,
     offset: int,
     limit: int,
     most: int,
 ) -> Found:
-    found = index.find(db, asked, only, values, most)
+    found = index.find(db, asked, most)
     total, end = len(found), min(offset + limit, most)
-    if sort == "relevance":
+    if offset >= end:
+        page = []
+    elif sort == "relevance":
         few = total <= min(most, index.FEW)
-        found = index.best_of(db, found, asked) if few else index.best(db, asked, only, values, end)
-    elif total > most:
-        found = index.newest(db, asked[-1], only, values, most)
-    if sort in ("title", "year"):
-        found = _in_order(db, found, sort, end)
-    page = found[offset:end]
-    rows = {row.id: row for row in title_rows(db, page, also, values)}
+        page = (index.best_of(db, found, asked) if few else index.best(db, asked, end))[offset:end]
+    else:
+        if total > most:
+            found = index.newest(db, asked, end if sort == "newest" else most)
+        page = (found if sort == "newest" else _in_order(db, found, sort, end))[offset:end]
+    rows = {row.id: row for row in title_rows(db, page, also, asked.values)}
     return Found([rows[number] for number in page if number in rows], min(total, most), total > most)
 
 

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     Column,
@@ -117,23 +117,26 @@ def check_index_holds_all(db: Session) -> list[str]:
     return absent + _only_in_index(connection, dialect)
 
 
-def find(
-    db: Session,
-    asked: Sequence[Question],
-    only: ColumnElement[bool] | None,
-    values: Mapping[str, Any],
-    most: int,
-) -> list[int]:
-    """Numbers of the titles that answer the last one of these questions, the newest first; when there are more than `most`, of any
-    `most` + 1 of them.
+class Asked(NamedTuple):
+    """What somebody looks for: `questions` as of `entries.questions`, the others as of `queries.search`."""
 
-    `asked` as of `entries.questions`, `only` and `values` as of `queries.search`.
-    """
+    questions: Sequence[Question]
+    only: ColumnElement[bool] | None = None
+    values: Mapping[str, Any] = {}
+
+    @property
+    def every(self) -> Question:
+        """The question that all titles answer which answer any."""
+        return self.questions[-1]
+
+
+def find(db: Session, asked: Asked, most: int) -> list[int]:
+    """Numbers of the titles that are looked for, the newest first; when there are more than `most`, of any `most` + 1 of them."""
     found: list[int] = []
     # All beginnings of a word are gathered before the first title comes out, 3 ms for "deutschland" among 100,000 titles: not where
     # the word itself is enough.
-    for question in asked[-2:] if _gathers(db, asked[-1]) else asked[-1:]:
-        found = _ask(db, question, only, values, most + 1)
+    for question in asked.questions[-2:] if _gathers(db, asked.every) else [asked.every]:
+        found = _ask(db, asked, question, most + 1)
         if len(found) > most:
             break
     return sorted(found, reverse=True)
@@ -144,53 +147,46 @@ def _gathers(db: Session, question: Question) -> bool:
     return any(term.unfinished and len(term.text) > ready for spelled in question for term in spelled)
 
 
-def best_of(db: Session, numbers: Sequence[int], asked: Sequence[Question]) -> list[int]:
-    """These titles, all of which answer the last question, by the first one that they answer."""
+def best_of(db: Session, numbers: Sequence[int], asked: Asked) -> list[int]:
+    """These titles, all of which are looked for, the best first."""
     dialect = dialect_of(db.connection())
     number = _number(dialect).name
     terms = text(f"SELECT {number}, {dialect.terms} FROM title_search WHERE {number} IN ({dialect.numbers})")  # noqa: S608
     found = db.connection().execute(terms, {"numbers": json.dumps(numbers)})
-    return best_first(((number, terms) for number, terms in found), asked)
+    return best_first(((number, terms) for number, terms in found), asked.questions)
 
 
-def best(
-    db: Session, asked: Sequence[Question], only: ColumnElement[bool] | None, values: Mapping[str, Any], most: int
-) -> list[int]:
+def best(db: Session, asked: Asked, most: int) -> list[int]:
     """The `most` best of however many titles: the newest of those that answer the first question, and so on."""
     found: dict[int, None] = {}
-    for question in asked:
+    for question in asked.questions:
         # As many as this question could find that an earlier one has found already.
-        found |= dict.fromkeys(newest(db, question, only, values, most + len(found)))
+        found |= dict.fromkeys(_newest(db, asked, question, most + len(found)))
         if len(found) >= most:
             break
     return list(found)[:most]
 
 
-def newest(
-    db: Session, question: Question, only: ColumnElement[bool] | None, values: Mapping[str, Any], most: int
-) -> list[int]:
-    """The `most` newest titles that answer the question."""
+def newest(db: Session, asked: Asked, most: int) -> list[int]:
+    """The `most` newest titles that are looked for."""
+    return _newest(db, asked, asked.every, most)
+
+
+def _newest(db: Session, asked: Asked, question: Question, most: int) -> list[int]:
     if not dialect_of(db.connection()).is_in_order:
         # PostgreSQL has no idea how rare a word is: asked for the newest twenty, it looks through a million titles for a word that
         # none of them has.
-        few = _ask(db, question, only, values, FEW + 1)
+        few = _ask(db, asked, question, FEW + 1)
         if len(few) <= FEW:
             return sorted(few, reverse=True)[:most]
-    return _ask(db, question, only, values, most, newest_first=True)
+    return _ask(db, asked, question, most, newest_first=True)
 
 
-def _ask(
-    db: Session,
-    question: Question,
-    only: ColumnElement[bool] | None,
-    values: Mapping[str, Any],
-    most: int,
-    newest_first: bool = False,
-) -> list[int]:
+def _ask(db: Session, asked: Asked, question: Question, most: int, newest_first: bool = False) -> list[int]:
     connection = db.connection()
     name = connection.dialect.name
-    given = {**values, "question": DIALECTS[name].write(question), "most": most}
-    return list(connection.scalars(_matching(name, only, newest_first), given))
+    given = {**asked.values, "question": DIALECTS[name].write(question), "most": most}
+    return list(connection.scalars(_matching(name, asked.only, newest_first), given))
 
 
 def up_to(most: int, some: AnySelect) -> AnySelect:
