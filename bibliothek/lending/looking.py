@@ -19,7 +19,7 @@ from bibliothek.catalogue.dialects import Dialect
 from bibliothek.catalogue.entries import TITLE, Term
 from bibliothek.catalogue.models import Title
 from bibliothek.catalogue.search import dialect_of, up_to
-from bibliothek.catalogue.words import spellings
+from bibliothek.catalogue.words import fold, spellings
 from bibliothek.copies.models import Copy
 from bibliothek.lending.models import Borrower, Loan
 from bibliothek.letters import MOST_WORDS
@@ -54,7 +54,10 @@ def looked_for(db: Session, among: Select[int], q: str, most: int) -> Sequence[i
     of = among.join(Copy, Copy.id == Loan.copy_id).join(Borrower, Borrower.loan_id == Loan.id).limit(most)
     if scanned.kind == "copy":
         return db.scalars(of.where(Copy.code == scanned.value)).all()
-    wanted = _wanted(db, q.split()[:MOST_WORDS])
+    words = [word for word in q.split() if fold(word)][:MOST_WORDS]
+    if not words:
+        return []
+    wanted = _wanted(db, words)
     counts = [one.count(db) for one in wanted]
     if min(counts) <= FEW:
         rarest = wanted.pop(counts.index(min(counts)))

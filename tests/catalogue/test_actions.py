@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from bibliothek.catalogue import queries, rules, search
 from bibliothek.catalogue.actions import add_title, edit_title, reindex
+from bibliothek.catalogue.entries import terms_of
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
 from bibliothek.catalogue.models import Contributor, Title
 from bibliothek.catalogue.rules import (
@@ -312,6 +314,18 @@ def test_the_index_can_be_checked_and_built_anew(db: Session) -> None:
     assert search.check_index(db) == []
     assert found(db, "sand") == [second.title]
     assert found(db, "mueller c") == [third.title]
+
+
+def test_titles_that_are_filed_under_other_words_are_found_by_them_after_the_upgrade(db: Session) -> None:
+    own = add_title(db, TitleFields(title="1984"), NOON, Origin(sort_title="neunzehnhundert müller"))
+    other = make.title(db, "Die Straße")
+    before = [[term for term in terms_of(title) if "neun" not in term or term[0] in "^#"] for title in (own, other)]
+    search.index_terms(db, zip((own.id, other.id), before, strict=True))
+    assert search.check_index(db) == [f"title {own.id} stands in the index with other words"]
+    step = import_module("bibliothek.migrations.versions.2026_11_27_w_filed_words")
+    step.index_filed_words(db.connection())
+    assert search.check_index(db) == []
+    assert found(db, "neunzehn") == ["1984"]
 
 
 def test_an_entry_without_a_title_is_noticed(library: Library) -> None:

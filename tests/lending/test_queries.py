@@ -66,6 +66,15 @@ def test_loans_with_only_some_of_the_words_are_not_found(db: Session, q: str) ->
 
 
 @pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("q", ["Tom & Jerry", "tom &", "ute - tragödie", "Faust – Tragödie", "- ute"])
+def test_signs_between_words_are_not_looked_for(db: Session, q: str) -> None:
+    make.loan(db, make.copy(db, title="Tom & Jerry"), make.member(db, "Tomas Jerrysen"))
+    make.loan(db, make.copy(db, title="Faust – eine Tragödie"), make.member(db, "Ute Schmidt-Müller"))
+    assert found(db, q) == ["Tom & Jerry" if "tom" in q.lower() else "Faust – eine Tragödie"]
+    assert found(db, "&") == found(db, "- –") == []
+
+
+@pytest.mark.usefixtures("way")
 def test_of_loans_that_are_looked_for_the_longest_due_come_first_and_only_overdue_ones_if_wanted(db: Session) -> None:
     for title, days in [("Momo 1", 5), ("Momo 2", 40), ("Momo 3", 30), ("Emma", 50)]:
         make.loan(db, make.copy(db, title=title), today=TODAY - timedelta(days=days))

@@ -265,7 +265,7 @@ def test_of_many_members_the_desk_counts_only_some_but_shows_all(
         late_member(mailing, 2, name=name)
     for number, name in enumerate(("Mitglied A", "Mitglied B", "Mitglied C", None), 1):
         page = desk.get(f"{DESK}?seite={number}").text
-        assert "Mehr als 2 Mitglieder haben etwas Überfälliges: zusammen 6 Bücher." in text_of(page)
+        assert "Mehr als 2 Personen haben etwas Überfälliges: zusammen 6 Bücher." in text_of(page)
         assert "Alle erinnern (mehr als 2)" in text_of(page)
         assert re.findall("Mitglied [ABC]", text_of(page))[:1] == ([name] if name else [])
         assert (f"{DESK}?seite={number + 1}" in page) == (number < 3)
