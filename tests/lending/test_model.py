@@ -374,7 +374,7 @@ def test_lending_does_what_the_model_does(library: Library) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=20_000 if TORTURE else 25,
+            max_examples=20_000 if TORTURE else 20,
             stateful_step_count=50,
             deadline=None,
             database=None,

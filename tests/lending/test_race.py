@@ -33,7 +33,7 @@ from tests.traffic import Book, Things, assert_done_once, assert_sound, furnish,
 TORTURE = os.environ.get("TORTURE") == "1"
 PEOPLE = 24
 PROGRAMS, ROUNDS = 32, 1000 if TORTURE else 20
-MANY_PROGRAMS, OPERATIONS = 64, 100_000 if TORTURE else 768
+MANY_PROGRAMS, OPERATIONS = 64, 100_000 if TORTURE else 512
 
 
 def all_at_once(do: Callable[[int], int]) -> Counter[int]:

@@ -24,7 +24,7 @@ from tests.serving import GONE, Answer, Program
 from tests.traffic import Book, assert_done_once, assert_nothing_lost, assert_sound, furnish, one_operation
 
 TORTURE = os.environ.get("TORTURE") == "1"
-PROGRAMS, KILLS, RESTARTS = 8, 300 if TORTURE else 5, 30 if TORTURE else 2
+PROGRAMS, KILLS, RESTARTS = 8, 300 if TORTURE else 3, 30 if TORTURE else 2
 OPERATIONS_OF_TWO = 40_000 if TORTURE else 200
 # So many operations are answered between two crashes, at most.
 BETWEEN = 40

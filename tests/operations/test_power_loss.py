@@ -45,7 +45,7 @@ from tests import make, power
 from tests.conftest import Library
 
 TORTURE = os.environ.get("TORTURE") == "1"
-EVENINGS, CUTS = (20, 1000) if TORTURE else (1, 80)
+EVENINGS, CUTS = (20, 1000) if TORTURE else (1, 60)
 OPERATIONS = 40
 INDEX_IS_WHOLE = text("INSERT INTO title_search(title_search) VALUES ('integrity-check')")
 LOST = "acknowledged, but lost"

@@ -363,7 +363,7 @@ def test_of_three_servers_behind_a_proxy_one_is_killed_again_and_again_and_nobod
     book, ports = Book(furnish(library)), [free_port() for _ in range(3)]
     with library.database.writing() as db:
         titles = {title.id: title.title for title in (make.title(db, title=f"Buch mit Nummer {n}") for n in range(30))}
-        copies = [make.copy(db).code for _ in range(3000 if TORTURE else 300)]
+        copies = [make.copy(db).code for _ in range(3000 if TORTURE else 150)]
         card, session = make.card(db), start_session(db, make.admin(db), datetime.now(UTC))
     library.database.close()
     with ExitStack() as last, ThreadPoolExecutor(6) as threads:
