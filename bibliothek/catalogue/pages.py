@@ -32,9 +32,9 @@ from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Answer, Visit
 
 PER_PAGE = 20
-# How many hits of words with a filter are counted: of a common word among a million titles, 2,000 on one shelf take a tenth of a
-# second to find, and nobody leafs so far.
-MOST_FILTERED = 500
+# In a library of more titles, so many hits of words with a filter are counted: of a common word among a million titles, 2,000 on one
+# shelf take a tenth of a second to find, and nobody leafs so far.
+MANY, MOST_FILTERED = 100_000, 200
 ON_THE_WALL = 18
 LOANS_SHOWN = 3
 NO = ("", "0", "false", "nein", "no", "off")
@@ -189,6 +189,7 @@ def _find(db: Session, search: Search, number: int) -> Found:
             values["shelf_id"] = shelf_by(db, search.shelf).id
         except (MisreadCode, UnknownShelf):
             return NOT_A_SHELF
+    are_many = bool(search.q and search.is_filtered) and queries.last_number(db) > MANY
     return queries.search(
         db,
         search.q,
@@ -199,7 +200,7 @@ def _find(db: Session, search: Search, number: int) -> Found:
         sort=SORTS[search.sort],
         offset=(number - 1) * PER_PAGE,
         limit=PER_PAGE,
-        most=MOST_FILTERED if search.q and search.is_filtered else None,
+        most=MOST_FILTERED if are_many else None,
     )
 
 

@@ -235,7 +235,7 @@ _COUNTED: WeakKeyDictionary[Engine, tuple[int, int]] = WeakKeyDictionary()
 def count_titles(db: Session) -> int:
     """How many titles there are. Of more than 2,000, those that went since the last one came count as well: PostgreSQL takes a
     tenth of a second to count a million, and the start page asks each time."""
-    engine, last = db.connection().engine, db.scalar(select(func.max(Title.id))) or 0
+    engine, last = db.connection().engine, last_number(db)
     known = _COUNTED.get(engine)
     if known and known[0] == last:
         return known[1]
@@ -243,6 +243,11 @@ def count_titles(db: Session) -> int:
     if count > CAP:
         _COUNTED[engine] = last, count
     return count
+
+
+def last_number(db: Session) -> int:
+    """The number of the title that came last: no library has more titles. 0 without any."""
+    return db.scalar(select(func.max(Title.id))) or 0
 
 
 def languages() -> AnySelect:
