@@ -21,12 +21,13 @@ from sqlalchemy import text, update
 from bibliothek import jobs
 from bibliothek.clock import SteadyClock, is_behind
 from bibliothek.library.models import Library as LibraryRow
-from bibliothek.operations import apart, nightly
+from bibliothek.operations import apart, nightly, rotation
 from bibliothek.operations.doctor import trust_clock
 from bibliothek.operations.nightly import Nights
 from bibliothek.operations.reading import opened
 from bibliothek.operations.rotation import ID_FILE, name_before, next_night, own_id, to_keep
 from bibliothek.operations.rotation import name_at as name_of
+from bibliothek.problems import Failed
 from bibliothek.settings import Keep, Settings
 from tests import make
 from tests.client import text_of
@@ -299,13 +300,60 @@ def test_backups_of_an_earlier_version_are_removed_where_they_can_only_be_ours(
     assert os.listdir(library.settings.backups) == [name_at(NOON, library)]
 
 
-@pytest.mark.parametrize("written", ["", "Bücherei"])
+@pytest.mark.parametrize("written", ["", "\n", "\ufeff"])
 def test_a_file_without_an_id_in_it_gets_one(library: Library, written: str) -> None:
     file = library.settings.data / ID_FILE
     file.write_text(written, encoding="utf-8")
     made = own_id(library.settings)
     assert file.read_text(encoding="utf-8") == f"{made}\n"
     assert own_id(library.settings) == made
+
+
+@pytest.mark.parametrize("written", ["deadbeef", "DEADBEEF\r\n", "\ufeff deadbeef \n\n"])
+def test_an_id_that_was_written_by_hand_counts_however_the_editor_wrote_it(library: Library, written: str) -> None:
+    file = library.settings.data / ID_FILE
+    file.write_bytes(written.encode())
+    assert own_id(library.settings) == "deadbeef"
+    assert file.read_bytes() == written.encode()
+
+
+@pytest.mark.parametrize(
+    "written", ["Bücherei".encode(), b"deadbeef1", b"library-id: deadbeef", "deadbeef".encode("utf-16")]
+)
+def test_what_is_no_id_stays_and_the_backup_says_what_belongs_there(
+    library: Library, monkeypatch: pytest.MonkeyPatch, written: bytes
+) -> None:
+    nights = nights_of(library, monkeypatch)
+    file = library.settings.data / ID_FILE
+    file.write_bytes(written)
+    with pytest.raises(Failed, match=r"library-id steht keine Kennung.*acht Zeichen"):
+        own_id(library.settings)
+    assert library.settings.backups
+    library.settings.backups.mkdir()
+    (library.settings.backups / name_at(NOON)).touch()
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+        admin = make.admin(db)
+    nights.do_what_is_due()
+    assert file.read_bytes() == written
+    assert os.listdir(library.settings.backups) == [name_at(NOON)]
+    with library.client() as client:
+        assert "steht keine Kennung" in text_of(client.sign_in(admin).get(PAGE).text)
+
+
+def test_an_id_that_another_process_makes_at_the_same_time_is_kept(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = rotation._id_in
+
+    def made_meanwhile(file: Path) -> str | None:
+        found = looked(file)
+        if not file.exists():
+            file.write_text("deadbeef\n", encoding="utf-8")
+        return found
+
+    monkeypatch.setattr(rotation, "_id_in", made_meanwhile)
+    assert own_id(library.settings) == "deadbeef"
 
 
 def test_one_of_a_clock_that_was_a_year_ahead_neither_replaces_the_next_nor_hides_that_there_is_none(
