@@ -31,7 +31,8 @@ from bibliothek.settings import Settings, load_settings
 ROOM = 100_000_000
 # A file that is still being written after so long is one whose process was killed.
 STALE_S = 24 * 60 * 60
-HALF = re.compile(r"\..*\.half")
+# Of backup.write, and of offsite.half_of.
+HALF = re.compile(r"\.(.+\.zip)(?:\.\w+)?\.half")
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -79,7 +80,8 @@ def _tidy(folder: Path, settings: Settings) -> None:
     for place in (folder, settings.data):
         restore.tidy(place, settings)
     for file in folder.iterdir():
-        if HALF.fullmatch(file.name) and time.time() - file.stat().st_mtime > STALE_S:
+        half = HALF.fullmatch(file.name)
+        if half and is_ours(half[1], settings, folder) and _is_older(file, STALE_S):
             file.unlink(missing_ok=True)
     tidy_before(folder, settings)
 
@@ -89,9 +91,16 @@ def tidy_before(folder: Path, settings: Settings) -> None:
     keep = settings.backup_keep
     kept_s = max(keep.days, 7 * keep.weeks) * 24 * 60 * 60
     for file in folder.iterdir() if folder.is_dir() else ():
-        is_old = NAME_BEFORE.fullmatch(file.name) and time.time() - file.stat().st_mtime > kept_s
-        if is_old and is_ours(file.name, settings, folder):
+        if NAME_BEFORE.fullmatch(file.name) and is_ours(file.name, settings, folder) and _is_older(file, kept_s):
             file.unlink(missing_ok=True)
+
+
+def _is_older(file: Path, seconds: float) -> bool:
+    """Not one that is gone: somebody else may have finished or removed it since the folder was listed."""
+    try:
+        return time.time() - file.stat().st_mtime > seconds
+    except FileNotFoundError:
+        return False
 
 
 def _refuse_without_room(database: Database, settings: Settings, folder: Path) -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as wall_time
@@ -227,8 +228,12 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
     (folder / ".zurueckgespielt-abc").mkdir(parents=True)
     (library.settings.data / ".zurueckgespielt-abc").mkdir()
     for name, age in (
-        (".alt.zip.1.half", 2 * 86400),
-        (".neu.zip.1.half", 60),
+        (f".{name_at(NOON, library)}.abc_1234.half", 2 * 86400),
+        (f".vor-2026_11_27_t_turns-{own_id(library.settings)}.zip.x.half", 2 * 86400),
+        (f".{name_at(NOON, library)}.new_1234.half", 60),
+        # Somebody else's.
+        (f".{name_at(NOON)}.abc_1234.half", 2 * 86400),
+        (".umzug.zip.half", 400 * 86400),
         ("vor-2026_11_26_intake.zip", 29 * 86400),
         ("vor-2026_11_27_t_turns.zip", 86400),
         # Made by hand: nobody but the one who made it removes it.
@@ -239,12 +244,14 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
     with library.database.writing() as db:
         nightly.now_please(db, library.clock())
     nights.do_what_is_due()
-    assert sorted(os.listdir(folder)) == [
-        ".neu.zip.1.half",
+    assert set(os.listdir(folder)) == {
+        f".{name_at(NOON, library)}.new_1234.half",
+        f".{name_at(NOON)}.abc_1234.half",
+        ".umzug.zip.half",
         name_at(NOON, library),
         "vor-2026_11_27_t_turns.zip",
         "vor-dem-umzug.zip",
-    ]
+    }
     assert not (library.settings.data / ".zurueckgespielt-abc").exists()
 
 
@@ -271,6 +278,25 @@ def test_two_libraries_in_one_folder_leave_each_others_backups_alone(
     assert sorted(os.listdir(shared)) == sorted([*theirs, ".zurueckgespielt-99999999-abc", made])
     assert list(nightly.local_files(library.settings)) == [made]
     assert nightly.file_of(library.settings, theirs[0]) is None
+
+
+def test_what_is_renamed_while_the_folder_is_tidied_keeps_nobody_from_a_backup(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch)
+    folder, listed = library.settings.backups, Path.iterdir
+    gone = [f".{name_at(NOON)}.abc_1234.half", f".{name_at(NOON, library)}.abc_1234.half"]
+    gone.append(name_before("2026_11_26_intake", own_id(library.settings)))
+
+    def with_what_is_gone(here: Path) -> Iterator[Path]:
+        return iter([*listed(here), *(here / name for name in gone if here == folder)])
+
+    monkeypatch.setattr(Path, "iterdir", with_what_is_gone)
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    assert state(library).trouble is None
+    assert state(library).good_at == NOON
 
 
 def test_a_library_that_is_restored_elsewhere_leaves_those_of_the_one_it_was_alone(
