@@ -87,9 +87,12 @@ def _tidy(folder: Path, settings: Settings) -> None:
 
 
 def tidy_before(folder: Path, settings: Settings) -> None:
-    """Remove what was written before an upgrade (upgrade.py) as long ago as the oldest that stay by themselves."""
+    """Remove what was written before an upgrade (upgrade.py) as long ago as the oldest that stay by themselves.
+
+    A week at least, also where none of those stay: it is the only way back, for faults that show only later.
+    """
     keep = settings.backup_keep
-    kept_s = max(keep.days, 7 * keep.weeks) * 24 * 60 * 60
+    kept_s = max(keep.days, 7 * keep.weeks, 7) * 24 * 60 * 60
     for file in folder.iterdir() if folder.is_dir() else ():
         if NAME_BEFORE.fullmatch(file.name) and is_ours(file.name, settings, folder) and _is_older(file, kept_s):
             file.unlink(missing_ok=True)

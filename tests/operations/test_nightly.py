@@ -455,6 +455,20 @@ def test_switched_off_what_was_written_before_an_upgrade_goes_all_the_same_once_
     assert sorted(os.listdir(folder)) == ["umzug.zip", "vor-2026_11_27_t_turns.zip"]
 
 
+def test_what_was_written_before_an_upgrade_stays_a_week_also_where_no_backups_stay(library: Library) -> None:
+    folder = library.settings.data / "backups"
+    folder.mkdir()
+    for name, days in (
+        ("vor-2026_11_27_u_scale.zip", 0),
+        ("vor-2026_11_27_t_turns.zip", 6),
+        ("vor-2026_11_26_intake.zip", 8),
+    ):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - days * 86400 - 1,) * 2)
+    Nights(library.database, replace(library.settings, backup_dir=None, backup_keep=Keep(0, 0)), library.clock).start()
+    assert sorted(os.listdir(folder)) == ["vor-2026_11_27_t_turns.zip", "vor-2026_11_27_u_scale.zip"]
+
+
 def test_switched_off_nothing_happens_and_nobody_is_alarmed(library: Library) -> None:
     library.settings = replace(library.settings, backup_dir=None)
     nights = Nights(library.database, library.settings, library.clock)
