@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bibliothek.catalogue.covers import folder_of
 from bibliothek.db import Database, open_database
 from bibliothek.operations import backup, offsite, restore
-from bibliothek.operations.rotation import NAME_BEFORE, is_ours, moment_of, name_at, own_id
+from bibliothek.operations.rotation import is_before, is_ours, moment_of, name_at, own_id
 from bibliothek.problems import Failed, of_file
 from bibliothek.settings import Settings, load_settings
 
@@ -94,7 +94,7 @@ def tidy_before(folder: Path, settings: Settings) -> None:
     keep = settings.backup_keep
     kept_s = max(keep.days, 7 * keep.weeks, 7) * 24 * 60 * 60
     for file in folder.iterdir() if folder.is_dir() else ():
-        if NAME_BEFORE.fullmatch(file.name) and is_ours(file.name, settings, folder) and _is_older(file, kept_s):
+        if is_before(file.name) and is_ours(file.name, settings, folder) and _is_older(file, kept_s):
             file.unlink(missing_ok=True)
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bibliothek.migrations import revisions
 from bibliothek.problems import Failed
 from bibliothek.settings import Keep, Settings, make_once
 
 # Earlier versions wrote no id.
 _WHOSE = r"(?:-(?P<library>[0-9a-f]{8}))?\.zip"
 NAME = re.compile(rf"bibliothek-(?P<moment>\d{{8}}T\d{{6}})Z{_WHOSE}")
-# Of those that are made before an upgrade; somebody's own may be called nearly so.
-NAME_BEFORE = re.compile(rf"vor-\d{{4}}_\d\d_\d\d_\w+{_WHOSE}")
+_NAME_BEFORE = re.compile(rf"vor-(?P<revision>\w+){_WHOSE}")
 # What is still on its way to another place, under a name that is no backup's.
 _HALF = re.compile(rf"\.({NAME.pattern})\.half")
 # In the data folder and not in the database: a backup that is restored elsewhere, for trial, makes another library.
@@ -46,6 +46,16 @@ def folder_before(settings: Settings) -> Path:
 
 def name_before(revision: str, library: str) -> str:
     return f"vor-{revision}-{library}.zip"
+
+
+def is_before(name: str) -> bool:
+    """Whether it was made before an upgrade, whosever it is. Somebody's own may be called nearly so."""
+    return _made_before(name) is not None
+
+
+def _made_before(name: str) -> re.Match[str] | None:
+    found = _NAME_BEFORE.fullmatch(name)
+    return found if found and found["revision"] in revisions() else None
 
 
 def moment_of(name: str) -> datetime | None:
@@ -99,7 +109,7 @@ def is_ours(name: str, settings: Settings, folder: Path | None = None) -> bool:
 
     One without an id may be anybody's, unless it lies in a `folder` within our data folder. Raises Failed (own_id).
     """
-    found = NAME.fullmatch(name) or NAME_BEFORE.fullmatch(name)
+    found = NAME.fullmatch(name) or _made_before(name)
     if found is None:
         return False
     if found["library"] is None:

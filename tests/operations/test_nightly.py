@@ -238,6 +238,7 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
         ("vor-2026_11_27_t_turns.zip", 86400),
         # Made by hand: nobody but the one who made it removes it.
         ("vor-dem-umzug.zip", 400 * 86400),
+        ("vor-2026_11_27_mein_umzug.zip", 400 * 86400),
     ):
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
@@ -251,6 +252,7 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
         name_at(NOON, library),
         "vor-2026_11_27_t_turns.zip",
         "vor-dem-umzug.zip",
+        "vor-2026_11_27_mein_umzug.zip",
     }
     assert not (library.settings.data / ".zurueckgespielt-abc").exists()
 
