@@ -499,7 +499,9 @@ def restore(file: Path, anyway: bool) -> None:
         f"Zurückgespielt: Stand {done.made_at.astimezone(settings.timezone):%d.%m.%Y %H:%M}, Zeilen: {done.rows}"
     )
     if done.aside:
-        click.echo(f"Was vorher da war, liegt in {done.aside}. Lösche es, sobald alles stimmt.")
+        # A database of PostgreSQL was empty.
+        what = "Listen, die gerade aufgenommen wurden, liegen" if settings.database_url else "Was vorher da war, liegt"
+        click.echo(f"{what} in {done.aside}. Lösche den Ordner, sobald alles stimmt.")
     if done.unknown:
         click.echo(f"Nicht zurückgespielt, denn es gehört nicht hierher: {', '.join(done.unknown)}")
     click.echo(f"{'' if anyway else 'Geprüft. '}Starte jetzt den Server; alle melden sich neu an.")

@@ -108,6 +108,7 @@ def read(text: str) -> Scanned:
 # one, and only what is short enough is matched as a whole: so the time grows with the text, and not with its square.
 _WORD = re.compile("[0-9A-Z]+")
 _SHORTEST_CARD, _LONGEST_CARD = 22, 35
+_CARD_SIGNS = LENGTH[Kind.CARD] + 2
 _LETTERS_IN_DIGITS = re.compile("[0-9][A-Z]+[0-9]")
 _CARD_IN_GROUPS = re.compile("M(?=[A-Z]*(?:[0-9]+[A-Z]+){3})[0-9A-Z]{24,34}")
 _CARD_WITHOUT_M = re.compile("(?=[A-Z]*(?:[0-9]+[A-Z]+){3})[0-9A-Z]{22,34}")
@@ -123,11 +124,16 @@ def holds_card(text: str) -> bool:
     clean = normalized("NFKC", text).upper()
     words = _WORD.findall(clean)
     return (
-        any(len(word) >= _SHORTEST_CARD and _LETTERS_IN_DIGITS.search(word) for word in words)
+        any(len(word) >= _SHORTEST_CARD and _is_card_or_nearly(word) for word in words)
         or _is_in_groups(_BETWEEN.sub("", clean))
         or _is_in_mixed_groups(words)
         or read(text).kind == "card"
     )
+
+
+def _is_card_or_nearly(word: str) -> bool:
+    # Of 10,000 cards three have their few digits side by side, or none: then only the check symbol tells.
+    return _LETTERS_IN_DIGITS.search(word) is not None or read(word[-_CARD_SIGNS:]).kind == "card"
 
 
 def _is_in_groups(joined: str) -> bool:

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import time
 from email.utils import parseaddr
@@ -170,19 +171,33 @@ def key_in(file: Path) -> bytes:
 
 
 def make_once(file: Path, content: str) -> None:
-    """Written aside and linked into place, so that of several processes starting at once all read the same, and all of it."""
+    """Written aside and linked into place, so that of several processes starting at once all read the same, and all of it.
+
+    Where the filesystem knows no second names it is written in place: then another process might read only a part.
+    """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+    try:
+        _write_new(aside, content)
+        _put_once(aside, file, content)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _put_once(aside: Path, file: Path, content: str) -> None:
+    with suppress(FileExistsError):
+        try:
+            os.link(aside, file)
+        except OSError:
+            # Also when it is there already: then this says so once more.
+            _write_new(file, content)
+
+
+def _write_new(file: Path, content: str) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
         made.write(content)
         made.flush()
         os.fsync(made.fileno())
-    try:
-        os.link(aside, file)
-    except FileExistsError:
-        pass
-    finally:
-        aside.unlink()
 
 
 def _dotenv(file: Path) -> dict[str, str]:

@@ -167,6 +167,22 @@ def test_a_card_is_found_in_any_text_with_so_long_a_mixed_word(text: str) -> Non
     assert not whole.search(text) or codes.holds_card(text)
 
 
+@pytest.mark.parametrize(
+    "card",
+    [
+        "MMJM3319241RSDJXEBFJDTNAVXNFP",
+        "MNA64NRRXDWNWSEWMXBRCRHPBKGAX",
+        "MP9ATGSKSEFVDJMARVCGNSKVXBBBX",
+        codes.new_code(Kind.CARD, lambda: ALPHABET.index("W")),
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "9783551551670 {}", "{}: title", "Karte={}", "9783551551670\n{}"])
+def test_a_card_whose_digits_stand_side_by_side_is_found_beside_other_words(card: str, around: str) -> None:
+    assert codes.read(card).kind == "card"
+    assert codes.holds_card(around.format(card))
+    assert codes.holds_card(around.format(card.lower()))
+
+
 @given(st.integers(0, 999_999_999), st.booleans())
 def test_an_isbn_is_never_a_code(number: int, long: bool) -> None:
     body = f"{number:09}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import time
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bibliothek.settings import BadSetting, Settings, ensure_secret_key, load_settings
+from bibliothek.settings import BadSetting, Settings, ensure_secret_key, load_settings, make_once
 
 
 def load(tmp_path: Path, **variables: str) -> Settings:
@@ -105,6 +107,20 @@ def test_the_secret_key_is_made_once_however_many_start_at_once(tmp_path: Path) 
     assert len(keys.pop()) == 32
     assert stat.S_IMODE((tmp_path / "neu" / "secret-key").stat().st_mode) == 0o600
     assert [file.name for file in (tmp_path / "neu").iterdir()] == ["secret-key"]
+
+
+def test_the_secret_key_is_made_also_where_files_have_no_second_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_link(*_names: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_link)
+    key = ensure_secret_key(Settings(data=tmp_path))
+    make_once(tmp_path / "secret-key", "another")
+    assert ensure_secret_key(Settings(data=tmp_path)) == key
+    assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["secret-key"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"ab" * 31, b"Das ist keine Hexadezimalzahl." * 3, b"\xff" * 64])

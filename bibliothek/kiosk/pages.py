@@ -167,6 +167,7 @@ def _panel(visit: Visit, answer: Answer | None, reload: bool = False) -> Page:
     is_said = answer is not None and answer.kind == "basket"
     # Whatever else is said: what is in it stays in sight, because the next card borrows it.
     basket = queries.basket_rows(visit.db, device, visit.now) if basket_seconds and not is_said else ()
+    says_nothing_new = answer is None
     if answer is None and basket:
         answer, basket = Answer("basket", rows=basket), ()
     return visit.page(
@@ -182,6 +183,7 @@ def _panel(visit: Visit, answer: Answer | None, reload: bool = False) -> Page:
         only_returns=device.only_returns,
         is_large=bool(visit.request.cookies.get(LARGE)),
         reload=reload,
+        says_nothing_new=says_nothing_new,
         newest=[] if visit.wants_fragment else recent(visit.db, SPINES),
         number=new_token(),
         signs=ALPHABET,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from bibliothek.db import LARGEST_ID
 from bibliothek.i18n import _, format_date
 from bibliothek.lending import actions, choosing, queries, rules
 from bibliothek.lending.wording import flag_sentence
+from bibliothek.members.queries import members_by_id
 from bibliothek.members.rules import local_path
 from bibliothek.problems import Invalid, NotFound
 from bibliothek.web.forms import BadForm
@@ -24,6 +26,7 @@ from bibliothek.web.visit import Page, Redirect, Visit
 
 PATH = "/verwaltung/ausleihen"
 PER_PAGE = 50
+_OF_MEMBER = re.compile("/verwaltung/mitglieder/([0-9]{1,9})")
 
 
 class LendForm(choosing.MemberForm, kw_only=True):
@@ -102,26 +105,32 @@ def take_back_scanned(visit: Visit) -> Redirect:
         copy = queries.at_desk(visit.db, form.zurueck)
     except (NotFound, Invalid) as problem:
         raise BadForm({"zurueck": problem.sentence}) from problem
-    return _taken_back(visit, copy, PATH + "?weiter=zuruecknehmen")
+    return visit.redirect(PATH + "?weiter=zuruecknehmen", *_taken_back(visit, copy))
 
 
 @action(PATH + "/{loan_id:int}/zuruecknehmen", Audience.LIBRARIANS)
 def take_back(visit: Visit, loan_id: FromPath[int]) -> Redirect:
     """Take back the copy of one loan."""
-    to = local_path(visit.field("zurueck")) or PATH
     copy = queries.at_desk_by_loan(visit.db, loan_id) if 0 < loan_id <= LARGEST_ID else None
-    if copy is None:
-        return visit.redirect(to, actions.NoSuchLoan().sentence, "look")
-    return _taken_back(visit, copy, to)
+    said = _taken_back(visit, copy) if copy else (actions.NoSuchLoan().sentence, "look")
+    return visit.redirect(_way_back(visit), *said)
 
 
-def _taken_back(visit: Visit, copy: queries.AtDesk, to: str) -> Redirect:
+def _way_back(visit: Visit) -> str:
+    """The page on which the button was pressed. Not that of a guest who went with the last of their books."""
+    to = local_path(visit.field("zurueck")) or PATH
+    whose = _OF_MEMBER.fullmatch(to)
+    return PATH if whose and not members_by_id(visit.db, [int(whose[1])]) else to
+
+
+def _taken_back(visit: Visit, copy: queries.AtDesk) -> tuple[str, str]:
+    """What is said, and how."""
     # A loan that began since the copy was scanned goes on.
     back = actions.give_back(visit.db, copy, visit.now, visit.today, copy.loan_id or actions.NOTHING)
     title = short_title(copy.title)
     if back.already:
-        return visit.redirect(to, _("„{title}“ war nicht ausgeliehen.", title=title), "look")
-    return visit.redirect(to, " ".join([_("„{title}“ ist zurück.", title=title), _where_to(copy, back)]).strip())
+        return _("„{title}“ war nicht ausgeliehen.", title=title), "look"
+    return " ".join([_("„{title}“ ist zurück.", title=title), _where_to(copy, back)]).strip(), "ok"
 
 
 def _where_to(copy: queries.AtDesk, back: actions.GivenBack) -> str:
@@ -136,12 +145,11 @@ def _where_to(copy: queries.AtDesk, back: actions.GivenBack) -> str:
 @action(PATH + "/{loan_id:int}/verlaengern", Audience.LIBRARIANS)
 def renew(visit: Visit, loan_id: FromPath[int]) -> Redirect:
     """Renew somebody's loan, by the rules that they have, too."""
-    to = local_path(visit.field("zurueck")) or PATH
     try:
         renewed = actions.renew(visit.db, loan_id, visit.now, visit.today)
     except (actions.NotRenewed, actions.NoSuchLoan) as problem:
-        return visit.redirect(to, problem.sentence, "look")
-    return visit.redirect(to, _("Verlängert bis zum {date}.", date=format_date(renewed.due_on)))
+        return visit.redirect(_way_back(visit), problem.sentence, "look")
+    return visit.redirect(_way_back(visit), _("Verlängert bis zum {date}.", date=format_date(renewed.due_on)))
 
 
 handlers = [loans, lend, take_back_scanned, take_back, renew]

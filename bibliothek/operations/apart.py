@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from bibliothek.catalogue.covers import folder_of
 from bibliothek.db import Database, open_database
 from bibliothek.operations import backup, offsite, restore
-from bibliothek.operations.rotation import NAME_BEFORE, is_ours, moment_of, name_at, own_id
+from bibliothek.operations.rotation import is_before, is_ours, moment_of, name_at, own_id
 from bibliothek.problems import Failed, of_file
 from bibliothek.settings import Settings, load_settings
 
@@ -31,7 +31,8 @@ from bibliothek.settings import Settings, load_settings
 ROOM = 100_000_000
 # A file that is still being written after so long is one whose process was killed.
 STALE_S = 24 * 60 * 60
-HALF = re.compile(r"\..*\.half")
+# Of backup.write, and of offsite.half_of.
+HALF = re.compile(r"\.(.+\.zip)(?:\.\w+)?\.half")
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -79,19 +80,30 @@ def _tidy(folder: Path, settings: Settings) -> None:
     for place in (folder, settings.data):
         restore.tidy(place, settings)
     for file in folder.iterdir():
-        if HALF.fullmatch(file.name) and time.time() - file.stat().st_mtime > STALE_S:
+        half = HALF.fullmatch(file.name)
+        if half and is_ours(half[1], settings, folder) and _is_older(file, STALE_S):
             file.unlink(missing_ok=True)
     tidy_before(folder, settings)
 
 
 def tidy_before(folder: Path, settings: Settings) -> None:
-    """Remove what was written before an upgrade (upgrade.py) as long ago as the oldest that stay by themselves."""
+    """Remove what was written before an upgrade (upgrade.py) as long ago as the oldest that stay by themselves.
+
+    A week at least, also where none of those stay: it is the only way back, for faults that show only later.
+    """
     keep = settings.backup_keep
-    kept_s = max(keep.days, 7 * keep.weeks) * 24 * 60 * 60
+    kept_s = max(keep.days, 7 * keep.weeks, 7) * 24 * 60 * 60
     for file in folder.iterdir() if folder.is_dir() else ():
-        is_old = NAME_BEFORE.fullmatch(file.name) and time.time() - file.stat().st_mtime > kept_s
-        if is_old and is_ours(file.name, settings, folder):
+        if is_before(file.name) and is_ours(file.name, settings, folder) and _is_older(file, kept_s):
             file.unlink(missing_ok=True)
+
+
+def _is_older(file: Path, seconds: float) -> bool:
+    """Not one that is gone: somebody else may have finished or removed it since the folder was listed."""
+    try:
+        return time.time() - file.stat().st_mtime > seconds
+    except FileNotFoundError:
+        return False
 
 
 def _refuse_without_room(database: Database, settings: Settings, folder: Path) -> None:

@@ -27,6 +27,7 @@ from bibliothek.db import Database
 from bibliothek.library.models import Library
 from bibliothek.operations.apart import Answer, Made, tidy_before
 from bibliothek.operations.rotation import AHEAD, folder_before, is_ours, moment_of, next_night, to_keep
+from bibliothek.problems import Failed
 from bibliothek.settings import PREFIX, Settings
 
 JOB, SENDING = "backup", "backup elsewhere"
@@ -145,7 +146,7 @@ class Nights:
     def start(self) -> None:
         if self._settings.backups is None:
             # Before an upgrade there is one all the same.
-            with suppress(OSError):
+            with suppress(OSError, Failed):
                 tidy_before(folder_before(self._settings), self._settings)
             return
         self._stop.clear()
@@ -289,8 +290,12 @@ class Nights:
 def local_files(settings: Settings) -> dict[str, Path]:
     """The backups of this library that lie on this machine, by name."""
     folder = settings.backups
-    found = folder.iterdir() if folder and folder.is_dir() else iter(())
-    return {file.name: file for file in found if moment_of(file.name) and is_ours(file.name, settings, folder)}
+    found = [file for file in folder.iterdir() if moment_of(file.name)] if folder and folder.is_dir() else []
+    try:
+        return {file.name: file for file in found if is_ours(file.name, settings, folder)}
+    except Failed:
+        # Without an id none is surely ours. The next backup says what is wrong with it.
+        return {}
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -79,7 +79,13 @@ class _Folder:
         if not self._folder.is_dir():
             # Made by us, it would be a folder on this disk where a share is not mounted.
             raise Failed(f"Den Ordner {self._folder} gibt es gerade nicht. Ist die Platte eingehängt?")
-        return {file.name: file.stat().st_size for file in self._folder.iterdir() if file.is_file()}
+        found = {}
+        for file in self._folder.iterdir():
+            # Another library may just be giving one of its own the right name, or removing it.
+            with suppress(FileNotFoundError):
+                if file.is_file():
+                    found[file.name] = file.stat().st_size
+        return found
 
     def put(self, file: Path) -> None:
         half = self._folder / half_of(file.name)

@@ -44,7 +44,7 @@ ROOM = 50_000_000
 
 class Restored(msgspec.Struct, frozen=True):
     """What came of it: the moment that the library is of, how many rows came back, tables that this version does not know, and
-    where the library lies that was there before, if one was."""
+    where that lies which was there before (with PostgreSQL only lists that were being read in), if anything was."""
 
     made_at: datetime
     rows: int
@@ -127,7 +127,7 @@ def _into_sqlite(backup: Backup, settings: Settings, now: datetime, even_if_unso
 
 
 def _set_aside(settings: Settings, now: datetime) -> Path | None:
-    """Give the library that is there a second name, in a folder of its own that is a whole data folder but for the key."""
+    """Give the library that is there a second name, in a folder of its own: a data folder without key and id, which stay."""
     old = settings.sqlite_file
     if old is None or not old.exists():
         return None

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bibliothek.migrations import revisions
+from bibliothek.problems import Failed
 from bibliothek.settings import Keep, Settings, make_once
 
 # Earlier versions wrote no id.
 _WHOSE = r"(?:-(?P<library>[0-9a-f]{8}))?\.zip"
 NAME = re.compile(rf"bibliothek-(?P<moment>\d{{8}}T\d{{6}})Z{_WHOSE}")
-# Of those that are made before an upgrade; somebody's own may be called nearly so.
-NAME_BEFORE = re.compile(rf"vor-\d{{4}}_\d\d_\d\d_\w+{_WHOSE}")
+_NAME_BEFORE = re.compile(rf"vor-(?P<revision>\w+){_WHOSE}")
 # What is still on its way to another place, under a name that is no backup's.
 _HALF = re.compile(rf"\.({NAME.pattern})\.half")
 # In the data folder and not in the database: a backup that is restored elsewhere, for trial, makes another library.
@@ -47,6 +48,16 @@ def name_before(revision: str, library: str) -> str:
     return f"vor-{revision}-{library}.zip"
 
 
+def is_before(name: str) -> bool:
+    """Whether it was made before an upgrade, whosever it is. Somebody's own may be called nearly so."""
+    return _made_before(name) is not None
+
+
+def _made_before(name: str) -> re.Match[str] | None:
+    found = _NAME_BEFORE.fullmatch(name)
+    return found if found and found["revision"] in revisions() else None
+
+
 def moment_of(name: str) -> datetime | None:
     """When it was made, or None where it is not one of ours."""
     found = NAME.fullmatch(name)
@@ -64,26 +75,41 @@ def is_left_over(name: str, settings: Settings, now: datetime) -> bool:
 
 
 def own_id(settings: Settings) -> str:
-    """By which backups of several libraries in one place are told apart: eight signs at random, made where there are none."""
+    """By which backups of several libraries in one place are told apart: eight signs at random, made where there are none.
+
+    Raises Failed where somebody wrote something else into the file.
+    """
     file = settings.data / ID_FILE
-    if not _id_in(file):
+    found = _id_in(file)
+    if found == "":
+        # Not where there was no file: another process may have made one since.
         file.unlink(missing_ok=True)
+    if not found:
         make_once(file, secrets.token_hex(4) + "\n")
-    return _id_in(file)
+        found = _id_in(file)
+    return found or ""
 
 
-def _id_in(file: Path) -> str:
-    """Nothing where there is none; somebody may have written anything into it."""
-    found = file.read_text(encoding="utf-8", errors="replace").strip() if file.exists() else ""
-    return found if re.fullmatch("[0-9a-f]{8}", found) else ""
+def _id_in(file: Path) -> str | None:
+    """None where there is no file, nothing where it is empty. People write into it, with whatever editor. Raises Failed."""
+    try:
+        found = file.read_text(encoding="utf-8-sig", errors="replace").strip().lower()
+    except FileNotFoundError:
+        return None
+    if found and not re.fullmatch("[0-9a-f]{8}", found):
+        raise Failed(
+            f"In {file.resolve()} steht keine Kennung. Hinein gehören nur die acht Zeichen (0 bis 9, a bis f), die am Ende der "
+            "Namen ihrer Sicherungen stehen. Kennst du sie nicht, lösche die Datei: Dann bekommt die Bibliothek eine neue."
+        )
+    return found
 
 
 def is_ours(name: str, settings: Settings, folder: Path | None = None) -> bool:
     """Whether it is one of ours of this library: only then may we count, show or remove it.
 
-    One without an id may be anybody's, unless it lies in a `folder` within our data folder.
+    One without an id may be anybody's, unless it lies in a `folder` within our data folder. Raises Failed (own_id).
     """
-    found = NAME.fullmatch(name) or NAME_BEFORE.fullmatch(name)
+    found = NAME.fullmatch(name) or _made_before(name)
     if found is None:
         return False
     if found["library"] is None:

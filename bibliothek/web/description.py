@@ -25,7 +25,8 @@ _MEANINGS = {
     409: "Not as things stand",
     413: "Too large",
     422: "Understood, but it does not fit; `errors`, where single fields are wrong, says which and why",
-    503: "Not possible right now, nothing was changed; `Retry-After` says in how many seconds to ask again",
+    503: "Not possible right now, nothing was changed; `Retry-After` says in how many seconds to ask again. Only with the code "
+    "`outcome-unknown` it is not known whether anything was changed: ask again with the same `Idempotency-Key`",
 }
 
 

@@ -195,6 +195,18 @@ def test_a_return_is_undone_and_says_nothing_about_whose_it_is(tablet: Tablet) -
     assert tablet.open_loans() == [(tablet.copies[0], 2)]
 
 
+def test_a_return_can_be_undone_after_a_reload_also_while_a_basket_waits(tablet: Tablet) -> None:
+    borrow(tablet)
+    tablet.press("/kiosk/fertig")
+    tablet.scan(tablet.copies[1])
+    assert tablet.scan(tablet.copies[0]).kind == "returned"
+    loaded = tablet.look()
+    assert (loaded.kind, loaded.html.count("data-undo=")) == ("basket", 1)
+    tablet.press("/kiosk/rueckgaengig")
+    assert tablet.open_loans() == [(tablet.copies[0], 2)]
+    assert tablet.look().html.count("data-undo=") == 0
+
+
 def test_the_next_card_undoes_nothing_of_the_one_before(tablet: Tablet) -> None:
     borrow(tablet)
     tablet.scan(tablet.cards[1])

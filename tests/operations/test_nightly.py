@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as wall_time
@@ -21,12 +22,13 @@ from sqlalchemy import text, update
 from bibliothek import jobs
 from bibliothek.clock import SteadyClock, is_behind
 from bibliothek.library.models import Library as LibraryRow
-from bibliothek.operations import apart, nightly
+from bibliothek.operations import apart, nightly, rotation
 from bibliothek.operations.doctor import trust_clock
 from bibliothek.operations.nightly import Nights
 from bibliothek.operations.reading import opened
 from bibliothek.operations.rotation import ID_FILE, name_before, next_night, own_id, to_keep
 from bibliothek.operations.rotation import name_at as name_of
+from bibliothek.problems import Failed
 from bibliothek.settings import Keep, Settings
 from tests import make
 from tests.client import text_of
@@ -226,24 +228,32 @@ def test_what_a_killed_one_left_is_tidied_up(library: Library, monkeypatch: pyte
     (folder / ".zurueckgespielt-abc").mkdir(parents=True)
     (library.settings.data / ".zurueckgespielt-abc").mkdir()
     for name, age in (
-        (".alt.zip.1.half", 2 * 86400),
-        (".neu.zip.1.half", 60),
+        (f".{name_at(NOON, library)}.abc_1234.half", 2 * 86400),
+        (f".vor-2026_11_27_t_turns-{own_id(library.settings)}.zip.x.half", 2 * 86400),
+        (f".{name_at(NOON, library)}.new_1234.half", 60),
+        # Somebody else's.
+        (f".{name_at(NOON)}.abc_1234.half", 2 * 86400),
+        (".umzug.zip.half", 400 * 86400),
         ("vor-2026_11_26_intake.zip", 29 * 86400),
         ("vor-2026_11_27_t_turns.zip", 86400),
         # Made by hand: nobody but the one who made it removes it.
         ("vor-dem-umzug.zip", 400 * 86400),
+        ("vor-2026_11_27_mein_umzug.zip", 400 * 86400),
     ):
         (folder / name).touch()
         os.utime(folder / name, (time.time() - age,) * 2)
     with library.database.writing() as db:
         nightly.now_please(db, library.clock())
     nights.do_what_is_due()
-    assert sorted(os.listdir(folder)) == [
-        ".neu.zip.1.half",
+    assert set(os.listdir(folder)) == {
+        f".{name_at(NOON, library)}.new_1234.half",
+        f".{name_at(NOON)}.abc_1234.half",
+        ".umzug.zip.half",
         name_at(NOON, library),
         "vor-2026_11_27_t_turns.zip",
         "vor-dem-umzug.zip",
-    ]
+        "vor-2026_11_27_mein_umzug.zip",
+    }
     assert not (library.settings.data / ".zurueckgespielt-abc").exists()
 
 
@@ -270,6 +280,25 @@ def test_two_libraries_in_one_folder_leave_each_others_backups_alone(
     assert sorted(os.listdir(shared)) == sorted([*theirs, ".zurueckgespielt-99999999-abc", made])
     assert list(nightly.local_files(library.settings)) == [made]
     assert nightly.file_of(library.settings, theirs[0]) is None
+
+
+def test_what_is_renamed_while_the_folder_is_tidied_keeps_nobody_from_a_backup(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = nights_of(library, monkeypatch)
+    folder, listed = library.settings.backups, Path.iterdir
+    gone = [f".{name_at(NOON)}.abc_1234.half", f".{name_at(NOON, library)}.abc_1234.half"]
+    gone.append(name_before("2026_11_26_intake", own_id(library.settings)))
+
+    def with_what_is_gone(here: Path) -> Iterator[Path]:
+        return iter([*listed(here), *(here / name for name in gone if here == folder)])
+
+    monkeypatch.setattr(Path, "iterdir", with_what_is_gone)
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+    nights.do_what_is_due()
+    assert state(library).trouble is None
+    assert state(library).good_at == NOON
 
 
 def test_a_library_that_is_restored_elsewhere_leaves_those_of_the_one_it_was_alone(
@@ -299,13 +328,60 @@ def test_backups_of_an_earlier_version_are_removed_where_they_can_only_be_ours(
     assert os.listdir(library.settings.backups) == [name_at(NOON, library)]
 
 
-@pytest.mark.parametrize("written", ["", "Bücherei"])
+@pytest.mark.parametrize("written", ["", "\n", "\ufeff"])
 def test_a_file_without_an_id_in_it_gets_one(library: Library, written: str) -> None:
     file = library.settings.data / ID_FILE
     file.write_text(written, encoding="utf-8")
     made = own_id(library.settings)
     assert file.read_text(encoding="utf-8") == f"{made}\n"
     assert own_id(library.settings) == made
+
+
+@pytest.mark.parametrize("written", ["deadbeef", "DEADBEEF\r\n", "\ufeff deadbeef \n\n"])
+def test_an_id_that_was_written_by_hand_counts_however_the_editor_wrote_it(library: Library, written: str) -> None:
+    file = library.settings.data / ID_FILE
+    file.write_bytes(written.encode())
+    assert own_id(library.settings) == "deadbeef"
+    assert file.read_bytes() == written.encode()
+
+
+@pytest.mark.parametrize(
+    "written", ["Bücherei".encode(), b"deadbeef1", b"library-id: deadbeef", "deadbeef".encode("utf-16")]
+)
+def test_what_is_no_id_stays_and_the_backup_says_what_belongs_there(
+    library: Library, monkeypatch: pytest.MonkeyPatch, written: bytes
+) -> None:
+    nights = nights_of(library, monkeypatch)
+    file = library.settings.data / ID_FILE
+    file.write_bytes(written)
+    with pytest.raises(Failed, match=r"library-id steht keine Kennung.*acht Zeichen"):
+        own_id(library.settings)
+    assert library.settings.backups
+    library.settings.backups.mkdir()
+    (library.settings.backups / name_at(NOON)).touch()
+    with library.database.writing() as db:
+        nightly.now_please(db, library.clock())
+        admin = make.admin(db)
+    nights.do_what_is_due()
+    assert file.read_bytes() == written
+    assert os.listdir(library.settings.backups) == [name_at(NOON)]
+    with library.client() as client:
+        assert "steht keine Kennung" in text_of(client.sign_in(admin).get(PAGE).text)
+
+
+def test_an_id_that_another_process_makes_at_the_same_time_is_kept(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = rotation._id_in
+
+    def made_meanwhile(file: Path) -> str | None:
+        found = looked(file)
+        if not file.exists():
+            file.write_text("deadbeef\n", encoding="utf-8")
+        return found
+
+    monkeypatch.setattr(rotation, "_id_in", made_meanwhile)
+    assert own_id(library.settings) == "deadbeef"
 
 
 def test_one_of_a_clock_that_was_a_year_ahead_neither_replaces_the_next_nor_hides_that_there_is_none(
@@ -379,6 +455,20 @@ def test_switched_off_what_was_written_before_an_upgrade_goes_all_the_same_once_
         os.utime(folder / name, (time.time() - days * 86400,) * 2)
     Nights(library.database, replace(library.settings, backup_dir=None), library.clock).start()
     assert sorted(os.listdir(folder)) == ["umzug.zip", "vor-2026_11_27_t_turns.zip"]
+
+
+def test_what_was_written_before_an_upgrade_stays_a_week_also_where_no_backups_stay(library: Library) -> None:
+    folder = library.settings.data / "backups"
+    folder.mkdir()
+    for name, days in (
+        ("vor-2026_11_27_u_scale.zip", 0),
+        ("vor-2026_11_27_t_turns.zip", 6),
+        ("vor-2026_11_26_intake.zip", 8),
+    ):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - days * 86400 - 1,) * 2)
+    Nights(library.database, replace(library.settings, backup_dir=None, backup_keep=Keep(0, 0)), library.clock).start()
+    assert sorted(os.listdir(folder)) == ["vor-2026_11_27_t_turns.zip", "vor-2026_11_27_u_scale.zip"]
 
 
 def test_switched_off_nothing_happens_and_nobody_is_alarmed(library: Library) -> None:

@@ -118,6 +118,25 @@ def test_two_libraries_in_one_place_leave_each_others_backups_alone(place: str, 
     assert set(there(place)) == {*for_both, DAYS[7]}
 
 
+def test_what_another_library_renames_in_the_folder_meanwhile_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, is_file = tmp_path / "disk", Path.is_file
+    settings = settings_for(str(disk), tmp_path)
+    theirs = DAYS[0].replace(OURS, THEIRS)
+    made(disk, [half_of(theirs)])
+
+    def arrives(file: Path) -> bool:
+        found = is_file(file)
+        if file.name == half_of(theirs):
+            file.replace(disk / theirs)
+        return found
+
+    monkeypatch.setattr(Path, "is_file", arrives)
+    assert offsite.send(settings, made(tmp_path / "backups", DAYS[:1]), LATER) == 1
+    assert {file.name for file in disk.iterdir()} == {theirs, DAYS[0]}
+
+
 def test_what_a_killed_upload_left_goes_when_it_is_old_and_ours(webdav: str, tmp_path: Path) -> None:
     new = f"bibliothek-{LATER - timedelta(hours=23):%Y%m%dT%H%M%S}Z-{OURS}.zip"
     stay = [half_of(new), half_of(DAYS[0].replace(OURS, THEIRS)), half_of(DAYS[0].replace(f"-{OURS}", "")), ".x.half"]
