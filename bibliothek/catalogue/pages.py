@@ -32,8 +32,8 @@ from bibliothek.web.sign_in import Audience
 from bibliothek.web.visit import Answer, Visit
 
 PER_PAGE = 20
-# In a library of more titles, so many hits of words with a filter are counted: of a common word among a million titles, 2,000 on one
-# shelf take a tenth of a second to find, and nobody leafs so far.
+# In a library of more titles, so many hits of words with a filter are counted: of a common word among a million titles, 2,000 on
+# one shelf take a tenth of a second to find, and nobody leafs so far.
 MANY, MOST_FILTERED = 100_000, 200
 ON_THE_WALL = 18
 LOANS_SHOWN = 3
