@@ -139,8 +139,12 @@ def main(arguments: list[str]) -> int:
             pass
         with _at(folder, name, size) as place:
             print(f"\n{name}, {size:,} titles", flush=True)
-            seen = _measure(place, size)
-        (folder / _kept(name, size)).write_bytes(msgspec.json.encode(seen))
+            kept = folder / _kept(name, size)
+            seen = _measure(place)
+            # An export of a million takes minutes: what is known is kept before.
+            kept.write_bytes(msgspec.json.encode(seen))
+            _commands(place, size, seen)
+            kept.write_bytes(msgspec.json.encode(seen))
     measured = {
         (name, size): msgspec.json.decode((folder / _kept(name, size)).read_bytes(), type=Measured)
         for name, size in product(DATABASES, SIZES)
@@ -215,7 +219,7 @@ def _known(database: Database) -> Known:
 # ---- Measuring ----
 
 
-def _measure(place: Place, size: int) -> Measured:
+def _measure(place: Place) -> Measured:
     seen = Measured()
     with closing(place.open()) as database:
         known = _known(database)
@@ -232,6 +236,10 @@ def _measure(place: Place, size: int) -> Measured:
         _lending(running.port, known, seen)
         _desk(running.port, known, seen)
         seen.note("memory", running.memory())
+    return seen
+
+
+def _commands(place: Place, size: int, seen: Measured) -> None:
     commands: dict[str, tuple[str, ...]] = {"export": ("export", str(place.data / "export.csv"))}
     if size <= LARGEST_VERIFIED:
         commands["verify"] = ("verify",)
@@ -240,7 +248,6 @@ def _measure(place: Place, size: int) -> Measured:
         seen.note(what, seconds)
         seen.note(f"{what}, memory", peak)
     (place.data / "export.csv").unlink()
-    return seen
 
 
 def _size_of(database: Database) -> float:

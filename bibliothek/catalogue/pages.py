@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import date
 from functools import cache
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from bibliothek.copies.models import Copy, Shelf
 from bibliothek.copies.queries import MisreadCode, UnknownShelf, copies_of, shelf_by, withdrawn_of
 from bibliothek.i18n import _
 from bibliothek.lending.own import count_waiting, own_holds
-from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loans_of, on_loan
+from bibliothek.lending.queries import LENDABLE, copy_counts, is_available, loans_of, on_loan, set_aside
 from bibliothek.lending.rules import is_overdue
 from bibliothek.members.rules import sort_name
 from bibliothek.web.paging import page_number
@@ -327,17 +327,20 @@ def _hyphenated(isbn: str) -> str:
 
 
 def _shown_copies(visit: Visit, copies: Sequence[Copy]) -> list[ShownCopy]:
-    due = on_loan([copy.id for copy in copies], visit.db)
+    ids = [copy.id for copy in copies]
+    due, kept = on_loan(ids, visit.db), set_aside(ids, visit.db)
     return [
-        ShownCopy(copy.code, copy.shelf, _badge(copy.state, due.get(copy.id), visit.today), due.get(copy.id))
+        ShownCopy(copy.code, copy.shelf, _badge(copy, due.get(copy.id), kept, visit.today), due.get(copy.id))
         for copy in copies
     ]
 
 
-def _badge(state: str, due_on: date | None, today: date) -> str:
+def _badge(copy: Copy, due_on: date | None, kept: Container[int], today: date) -> str:
     if due_on:
         return "late" if is_overdue(due_on, today) else "loan"
-    return "here" if state in LENDABLE else state
+    if copy.state in LENDABLE:
+        return "waiting" if copy.id in kept else "here"
+    return copy.state
 
 
 handlers = [start, catalogue, title]

@@ -134,7 +134,8 @@ def _found(
     if offset >= end:
         page = []
     elif sort == "relevance":
-        few = total <= min(most, index.FEW)
+        # For a page far back, the index is asked nearly all questions, each for all titles up to there.
+        few = total <= min(most, max(index.FEW, 3 * end))
         page = (index.best_of(db, found, asked) if few else index.best(db, asked, end))[offset:end]
     else:
         if total > most:

@@ -124,6 +124,13 @@ def on_loan(copy_ids: Sequence[int], db: Session) -> dict[int, date]:
     return {row.copy_id: row.due_on for row in rows}
 
 
+def set_aside(copy_ids: Sequence[int], db: Session) -> set[int]:
+    """Of these copies, those that are kept for somebody."""
+    if not copy_ids:
+        return set()
+    return set(db.scalars(select(Hold.copy_id).where(Hold.copy_id.in_(copy_ids))))
+
+
 def is_available() -> ColumnElement[bool]:
     """SQL: this Copy can be lent now."""
     lent = exists().where(Loan.copy_id == Copy.id, Loan.returned_at.is_(None))

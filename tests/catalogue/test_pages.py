@@ -10,6 +10,7 @@ from bibliothek.catalogue import pages
 from bibliothek.catalogue.actions import add_title
 from bibliothek.catalogue.fields import Origin, Part, Person, TitleFields
 from bibliothek.codes import new_card_code
+from bibliothek.lending import holds
 from tests import make
 from tests.client import Client, text_of
 from tests.conftest import NOON, Library
@@ -452,6 +453,23 @@ def test_a_title_page_shows_copies_but_never_who_has_them(both: Library) -> None
     both.clock.pass_time(days=60)
     with both.client() as client:
         assert "seit 21. Dezember 2026 zurückerwartet" in text_of(get(client, f"/titel/{number}"))
+
+
+def test_a_title_page_invites_nobody_to_take_what_is_kept_for_somebody(both: Library) -> None:
+    set_up(both)
+    with both.database.writing() as db:
+        me, other = make.member(db), make.member(db, "Mitglied Fremd")
+        kept = make.copy(db)
+        number = kept.title_id
+    with both.client() as client:
+        client.sign_in(me)
+        assert "Nimm es dir einfach" in text_of(get(client, f"/titel/{number}"))
+        with both.database.writing() as db:
+            holds.place(db, number, other.id, make.NOW, make.TODAY)
+        said = text_of(get(client, f"/titel/{number}"))
+    assert "vorgemerkt" in said
+    assert "Nimm es dir einfach" not in said
+    assert "Mitglied Fremd" not in said
 
 
 def test_the_title_page_costs_the_same_however_many_titles_there_are(library: Library) -> None:
