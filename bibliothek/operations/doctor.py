@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import re
 import shutil
 import sqlite3
@@ -191,8 +192,12 @@ def _reachable_files(settings: Settings) -> Sequence[Finding]:
     try:
         return list(_files(settings))
     except PermissionError as error:
-        mend = "Rufe „bibliothek doctor“ mit dem Konto auf, unter dem der Server läuft: „sudo -u NAME …“."
-        return [Finding("Datenordner", "kaputt", f"{error.filename} lässt sich mit diesem Konto nicht öffnen.", mend)]
+        says = f"{error.filename} lässt sich mit diesem Konto nicht öffnen."
+        place = next(place for place in (Path(error.filename), *Path(error.filename).parents) if os.path.exists(place))
+        if _is_another_accounts(place):
+            return [Finding("Datenordner", "kaputt", f"{says} {_whose(place)}", _as_owner(place))]
+        mend = f"„chmod u+rwx {place}“, mit dem Konto, unter dem der Server läuft."
+        return [Finding("Datenordner", "kaputt", says, mend)]
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
@@ -203,13 +208,18 @@ def _files(settings: Settings) -> Iterator[Finding]:
         )
         yield Finding(about, "Achtung", f"{folder} gibt es nicht.", mend)
         return
+    key, database = folder / "secret-key", settings.sqlite_file
+    # The log and its index have the mode that the database had when they were made, and stay when a server is killed.
+    parts = [Path(f"{database.resolve()}{suffix}") for suffix in ("", "-wal", "-shm")] if database else []
+    if _is_another_accounts(folder) and not all(_may(file) for file in (folder, key, *parts) if file.exists()):
+        mend = f"{_as_owner(folder)} Läuft der Server unter einem anderen, gib ihm den Ordner: „sudo chown -R NAME {folder}“."
+        says = f"{folder} lässt sich mit diesem Konto nicht ganz lesen und schreiben. {_whose(folder)}"
+        yield Finding(about, "kaputt", says, mend)
+        return
     trouble = _not_writable(folder)
     if trouble:
         mend = f"„sudo chown -R NAME {folder}“ mit dem Konto, unter dem der Server läuft; prüfe auch dort."
         yield Finding(about, "kaputt", f"In {folder} lässt sich nichts schreiben. {trouble}", mend)
-    key, database = folder / "secret-key", settings.sqlite_file
-    # The log and its index have the mode that the database had when they were made, and stay when a server is killed.
-    parts = [Path(f"{database.resolve()}{suffix}") for suffix in ("", "-wal", "-shm")] if database else []
     wrong = [finding for file in (folder, key, *parts) for finding in _rights(file, folder)]
     # What others may read of the database, every start closes by itself: see db.py.
     wrong += [*_mode(folder), *_mode(key)]
@@ -217,6 +227,31 @@ def _files(settings: Settings) -> Iterator[Finding]:
     yield from (broken := list(_key(settings)))
     if not trouble and not wrong and not broken:
         yield Finding(about, "gut", f"{folder} lässt sich schreiben, und niemand sonst liest mit")
+
+
+def _may(file: Path, how: int = os.R_OK | os.W_OK) -> bool:
+    return os.access(file, how, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _is_another_accounts(file: Path) -> bool:
+    """Whether we look with the wrong account, it may be: root may do all."""
+    return os.geteuid() not in (0, file.stat().st_uid)
+
+
+def _whose(file: Path) -> str:
+    return f"{file} gehört dem Konto {_account(file.stat().st_uid)}, doctor läuft als {_account(os.geteuid())}."
+
+
+def _as_owner(file: Path) -> str:
+    return f"Rufe „bibliothek doctor“ mit diesem Konto auf: „sudo -u {_account(file.stat().st_uid)} …“."
+
+
+def _account(number: int) -> str:
+    """As sudo takes it, also where it has no name."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"
 
 
 def _not_writable(folder: Path) -> str | None:
@@ -236,7 +271,7 @@ def _rights(file: Path, folder: Path) -> Iterator[Finding]:
     if file.stat().st_uid != folder.stat().st_uid:
         # As after a command that was run with sudo: root may do all, the server may not.
         yield Finding("Datenordner", "kaputt", f"{file} gehört einem anderen Konto als der Ordner.", mend)
-    elif not os.access(file, os.R_OK | os.W_OK):
+    elif not _may(file):
         says = f"{file} lässt sich mit diesem Konto nicht lesen und schreiben."
         yield Finding("Datenordner", "kaputt", says, f"„chmod u+rw {file}“, mit dem Konto, unter dem der Server läuft.")
 
@@ -251,7 +286,7 @@ def _mode(file: Path) -> Iterator[Finding]:
 
 def _key(settings: Settings) -> Iterator[Finding]:
     file = settings.data.resolve() / "secret-key"
-    if settings.secret_key or not os.access(file, os.R_OK):
+    if settings.secret_key or not _may(file, os.R_OK):
         return
     if not key_in(file):
         mend = "Lösche sie: Dann macht der nächste Start eine neue. Nur Codes, die gerade unterwegs sind, gelten dann nicht mehr."
@@ -323,10 +358,22 @@ def _database(settings: Settings, now: datetime) -> Sequence[Finding]:
             with database.reading() as db:
                 return [*found, *_work(db, settings, now)]
     except (DBAPIError, TimeoutError, OSError, RuntimeError) as error:
+        if settings.sqlite_file and _lacks_rights(settings.sqlite_file):
+            says = "Sie ist nicht zu benutzen: Ihre Datei oder der Ordner lässt sich mit diesem Konto nicht lesen und schreiben."
+            return [Finding(about, "kaputt", says, "Siehe Datenordner.")]
         words = (
             of_file(error, "") if isinstance(error, OSError) else " ".join(str(getattr(error, "orig", error)).split())
         )
-        return [Finding(about, "kaputt", f"Sie ist nicht zu benutzen: {words}", _mend_database(settings, error))]
+        return [Finding(about, "kaputt", f"Sie ist nicht zu benutzen: {words}", _mend_database(settings))]
+
+
+def _lacks_rights(database: Path) -> bool:
+    """Then nothing can be said of the database itself."""
+    files = (database.parent, *(Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm")))
+    try:
+        return not all(_may(file) for file in files if file.exists())
+    except PermissionError:
+        return True
 
 
 def _soon(url: str | None) -> str | None:
@@ -336,9 +383,7 @@ def _soon(url: str | None) -> str | None:
     return url + ("&" if "?" in url else "?") + f"connect_timeout={CONNECT_S}"
 
 
-def _mend_database(settings: Settings, error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return "Siehe Datenordner."
+def _mend_database(settings: Settings) -> str:
     if settings.database_url:
         return "Läuft PostgreSQL, und stimmt BIBLIOTHEK_DATABASE_URL? „sudo systemctl status postgresql“ sagt mehr."
     return f"Halte den Server an und spiele eine Sicherung zurück; hebe {settings.sqlite_file} bis dahin auf."
@@ -436,6 +481,8 @@ def _backup_folders(settings: Settings) -> Iterator[Finding]:
         mend = (
             f"„sudo chown -R NAME {here}“ mit dem Konto, unter dem der Server läuft, oder ändere BIBLIOTHEK_BACKUP_DIR."
         )
+        if _is_another_accounts(here) and here.stat().st_uid == settings.data.stat().st_uid:
+            mend = _as_owner(here)
         yield Finding(about, "kaputt", f"In {here} lässt sich nichts schreiben. {trouble}", mend)
     if there is None or "://" in there:
         return

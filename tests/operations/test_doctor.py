@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -23,11 +24,13 @@ import pytest
 from sqlalchemy import select, text, update
 
 from bibliothek import cli, jobs
+from bibliothek.db import open_database
 from bibliothek.lending import actions as lending
 from bibliothek.lending.models import Borrower
 from bibliothek.mail import send
 from bibliothek.mail.models import Mail
 from bibliothek.members import queries, sign_in
+from bibliothek.migrations import migrate
 from bibliothek.operations import doctor, nightly
 from bibliothek.settings import Settings, ensure_secret_key
 from bibliothek.tokens import hashed
@@ -270,10 +273,38 @@ def test_with_the_wrong_account_it_says_so_and_all_that_it_can_see(
     monkeypatch.chdir("/")
     with as_nobody(library.settings.data):
         report = empty(DATA=str(library.settings.data))
+    assert "Sicherung zurück" not in report.said
     assert report.level("Datenordner", "lässt sich mit diesem Konto nicht öffnen") == "kaputt"
     assert report.level("Datenbank", "nicht zu benutzen") == "kaputt"
     assert [level for level, _says in report.of("Platte")] == ["gut"]
     assert report.of("Mailserver")
+
+
+def test_who_looks_with_another_account_into_a_folder_that_all_may_see_is_told_which_one_to_take(
+    empty: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can take another account")
+    with TemporaryDirectory() as data:
+        with closing(open_database(None, Path(data) / "bibliothek.sqlite")) as database:
+            migrate(database)
+        backups = Path(data) / "backups"
+        for place in (Path(data), backups):
+            place.mkdir(exist_ok=True)
+            place.chmod(0o755)
+        monkeypatch.chdir("/")
+        os.seteuid(65534)
+        try:
+            report = empty(DATA=data)
+        finally:
+            os.seteuid(0)
+    assert report.level("Datenordner", "gehört dem Konto root, doctor läuft als nobody") == "kaputt"
+    assert report.level("Datenbank", "mit diesem Konto nicht lesen") == "kaputt"
+    assert "„sudo -u root …“" in report.said
+    assert "chmod" not in report.said
+    assert report.level("Sicherung", f"In {backups} lässt sich nichts schreiben") == "kaputt"
+    assert f"chown -R NAME {backups}" not in report.said
+    assert "Sicherung zurück" not in report.said
 
 
 @contextmanager
