@@ -143,8 +143,11 @@ def find(db: Session, asked: Asked, most: int) -> list[int]:
 
 
 def _gathers(db: Session, question: Question) -> bool:
-    ready = dialect_of(db.connection()).ready
-    return any(term.unfinished and len(term.text) > ready for spelled in question for term in spelled)
+    dialect = dialect_of(db.connection())
+    if dialect.ready and len(question) > 1:
+        # Several words seldom stand in so many titles that the first question is enough.
+        return False
+    return any(term.unfinished and len(term.text) > dialect.ready for spelled in question for term in spelled)
 
 
 def best_of(db: Session, numbers: Sequence[int], asked: Asked) -> list[int]:
