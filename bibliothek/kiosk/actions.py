@@ -127,7 +127,8 @@ def _scan(db: Session, device: Device, scanned: Scanned, code: str, moment: Mome
     settled = _settle(db, device, scanned, moment.now, today)
     answer = _answer(db, device, scanned, moment, today)
     if settled:
-        answer = msgspec.structs.replace(answer, settled=settled)
+        title, is_kept = settled.rows[0].title, settled.kept_until is not None
+        answer = msgspec.structs.replace(answer, settled=title, settled_is_kept=is_kept)
     _remember(device, LastScan(code, moment.now, answer))
     _go_on(device, moment)
     return answer
@@ -512,12 +513,11 @@ def end(db: Session, device_id: int, now: datetime, today: date) -> Answer | Non
     The book about which it still asked is brought back, and that is the answer.
     """
     device = queries.device_for_change(db, device_id)
-    asked = at_desk_by_loan(db, device.asked_loan_id) if device.asked_loan_id else None
     settled = _return_asked(db, device, now, today)
     _forget_member(device)
     device.basket = None
     db.flush()
-    return _about(db, "returned", at_desk(db, asked.code)) if asked and settled else None
+    return settled
 
 
 def forget_sessions(db: Session, now: datetime, today: date) -> None:
@@ -577,8 +577,8 @@ def _go_on(device: Device, moment: Moment) -> None:
         device.member_until = max(device.member_until, moment.at + rules.SESSION_LASTS)
 
 
-def _settle(db: Session, device: Device, scanned: Scanned, now: datetime, today: date) -> str | None:
-    """Whoever scans on has not answered the question: the book was brought back. Returns its title.
+def _settle(db: Session, device: Device, scanned: Scanned, now: datetime, today: date) -> Answer | None:
+    """Whoever scans on has not answered the question: the book was brought back. Returns what is said of that.
 
     A misread code decides nothing, unless it was a card; nor does a command, unless it is the end: whoever wants to read the
     question in their language has not answered it. The same book again asks again.
@@ -593,15 +593,10 @@ def _settle(db: Session, device: Device, scanned: Scanned, now: datetime, today:
     return _return_asked(db, device, now, today)
 
 
-def _return_asked(db: Session, device: Device, now: datetime, today: date) -> str | None:
+def _return_asked(db: Session, device: Device, now: datetime, today: date) -> Answer | None:
     asked = at_desk_by_loan(db, device.asked_loan_id) if device.asked_loan_id else None
     device.asked_loan_id = device.asked_until = None
-    if asked is None:
-        return None
-    back = lending.give_back(db, asked, now, today, asked.loan_id, rules.UNDO_LASTS)
-    if back.loan_id is not None:
-        _note_done(device, now, returned=(back.loan_id,), titles=queries.copy_rows(db, [asked]))
-    return asked.title
+    return _returned(db, device, asked, now, today, asked.loan_id) if asked else None
 
 
 def _forget_member(device: Device) -> None:

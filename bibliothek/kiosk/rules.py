@@ -65,7 +65,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `kind` is the mark of the contract (`data-kind`); `what` says which thing is unknown or misread ("card", "copy", "shelf",
     "text"). `rows` are the first of `count` titles; a shelf has so many `copies` of them. `settled` is the title of a book
-    about which the tablet still asked, and which this scan made returned.
+    about which the tablet still asked, and which this scan made returned; `settled_is_kept` when somebody waits for it.
     """
 
     kind: str
@@ -79,6 +79,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     shelf: str | None = None
     isbn: str | None = None
     settled: str | None = None
+    settled_is_kept: bool = False
     # Sentences about a loan that was recorded although something spoke against it (lending.rules.Note).
     notes: tuple[Note, ...] = ()
     # Until when a copy that came back is kept for somebody; the state of a copy that does not go back to its shelf.

@@ -40,8 +40,7 @@ class Said(msgspec.Struct, frozen=True):
 def said(answer: Answer, someone_here: bool) -> Said:
     """`answer` in the language of the moment; `someone_here` says whether anybody's card counts now."""
     is_list = answer.kind in ("shelf", "basket") or len(answer.rows) > 1
-    settled = (_("„{title}“ ist zurückgegeben.", title=short_title(answer.settled)),) if answer.settled else ()
-    notes = (*settled, *note_sentences(answer.notes))
+    notes = (*_settled(answer), *note_sentences(answer.notes))
     return Said(
         result="look" if _card_came_late(answer, someone_here) else _result(answer),
         kind=answer.kind,
@@ -53,6 +52,15 @@ def said(answer: Answer, someone_here: bool) -> Said:
         notes=notes,
         answer=answer,
     )
+
+
+def _settled(answer: Answer) -> tuple[str, ...]:
+    if not answer.settled:
+        return ()
+    title = short_title(answer.settled)
+    if answer.settled_is_kept:
+        return (_("„{title}“ ist zurückgegeben. Jemand wartet darauf: Leg es bitte ins Abholfach.", title=title),)
+    return (_("„{title}“ ist zurückgegeben.", title=title),)
 
 
 def _result(answer: Answer) -> str:

@@ -298,6 +298,30 @@ def test_or_the_reason_is_said(tablet: Tablet) -> None:
 # ---- Holds, notes and states ----
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_the_next_scan_gives_back_goes_to_the_pick_up_shelf_when_somebody_waits(
+    tablet: Tablet, waits: bool
+) -> None:
+    borrow(tablet)
+    if waits:
+        wait_for_first(tablet, 1)
+    tablet.scan(tablet.cards[1])
+    assert tablet.scan(tablet.copies[0]).kind == "other"
+    following = tablet.scan(tablet.copies[1])
+    assert "„Buch Nummer 0“ ist zurückgegeben." in following.text
+    assert ("Abholfach" in following.text) == waits
+    assert not any(name in following.html for name in NAMES[:1])
+
+
+def test_what_the_end_gives_back_goes_to_the_pick_up_shelf_when_somebody_waits(tablet: Tablet) -> None:
+    borrow(tablet)
+    wait_for_first(tablet, 1)
+    tablet.scan(tablet.cards[1])
+    assert tablet.scan(tablet.copies[0]).kind == "other"
+    ended = tablet.press("/kiosk/fertig")
+    assert (ended.kind, "Abholfach" in ended.text) == ("returned", True)
+
+
 def test_what_somebody_waits_for_goes_to_the_pick_up_shelf(tablet: Tablet) -> None:
     borrow(tablet)
     wait_for_first(tablet)
@@ -346,10 +370,10 @@ def test_what_is_in_repair_goes_to_the_librarians(tablet: Tablet) -> None:
     assert "der Betreuung hin" in tablet.scan(tablet.copies[0]).text
 
 
-def wait_for_first(tablet: Tablet) -> None:
+def wait_for_first(tablet: Tablet, member_id: int = 3) -> None:
     with tablet.library.database.writing() as db:
         copy = db.scalars(select(Copy).where(Copy.code == tablet.copies[0])).one()
-        holds.place(db, copy.title_id, 3, tablet.library.clock(), make.TODAY)
+        holds.place(db, copy.title_id, member_id, tablet.library.clock(), make.TODAY)
 
 
 # ---- Commands ----
