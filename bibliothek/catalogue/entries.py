@@ -163,7 +163,7 @@ def best_first(found: Iterable[tuple[int, str]], asked: Iterable[Question]) -> l
 
 
 def _first_answered(terms: str, asked: list[list[list[str]]]) -> int:
-    # Five hundred titles and nine questions are looked at for one page: plain loops take a third of the time of any(all(…)).
+    # Hundreds of titles and nine questions are looked at for one page: plain loops take a third of the time of any(all(…)).
     for place, question in enumerate(asked):
         for spelled in question:
             for needle in spelled:
